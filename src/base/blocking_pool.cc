@@ -1,0 +1,78 @@
+#include "base/blocking_pool.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace outrigger {
+namespace {
+constexpr auto kIdleLife = std::chrono::seconds(10);
+}
+
+struct BlockingPool::Impl {
+  Impl(unsigned threads_max, std::size_t queue_max)
+      : threads_max(threads_max), queue_max(queue_max) {}
+
+  const unsigned threads_max;
+  const std::size_t queue_max;
+  std::mutex mutex;
+  std::condition_variable work_came;
+  std::condition_variable thread_left;
+  std::deque<std::move_only_function<void()>> queue;
+  unsigned threads = 0;
+  unsigned idle = 0;
+  bool closing = false;
+
+  void serve() {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      if (queue.empty()) {
+        if (closing) break;
+        ++idle;
+        const bool woken =
+            work_came.wait_for(lock, kIdleLife, [this] { return closing || !queue.empty(); });
+        --idle;
+        if (!woken) break;
+        continue;
+      }
+      auto work = std::move(queue.front());
+      queue.pop_front();
+      lock.unlock();
+      work();
+      work = nullptr;
+      lock.lock();
+    }
+    --threads;
+    thread_left.notify_all();
+  }
+};
+
+BlockingPool::BlockingPool(unsigned threads_max, std::size_t queue_max)
+    : impl_(std::make_unique<Impl>(threads_max, queue_max)) {}
+
+BlockingPool::~BlockingPool() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->closing = true;
+  impl_->work_came.notify_all();
+  impl_->thread_left.wait(lock, [this] { return impl_->threads == 0; });
+}
+
+BlockingPool& BlockingPool::shared() {
+  static BlockingPool pool;
+  return pool;
+}
+
+bool BlockingPool::submit(std::move_only_function<void()> work) {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->queue.size() >= impl_->queue_max) return false;
+  impl_->queue.push_back(std::move(work));
+  if (impl_->idle >= impl_->queue.size() || impl_->threads >= impl_->threads_max) {
+    impl_->work_came.notify_one();
+    return true;
+  }
+  ++impl_->threads;
+  std::thread([impl = impl_.get()] { impl->serve(); }).detach();
+  return true;
+}
+
+}  // namespace outrigger

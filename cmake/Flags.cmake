@@ -22,8 +22,6 @@ endif()
 add_compile_options(-Wall -Wextra -Wpedantic -Wno-missing-field-initializers
                     -Wno-gnu-zero-variadic-macro-arguments
                     -fno-omit-frame-pointer -Xclang -fno-pch-timestamp)
-add_compile_definitions(ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_DISABLE_VISIBILITY
-                        ASIO_NO_TYPEID)
 if(OUT_SANITIZE)
   add_compile_options(-fsanitize=${OUT_SANITIZE} -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${OUT_SANITIZE})

@@ -1,40 +1,56 @@
 #include "base/loop.h"
 
 #include <atomic>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
+#include <system_error>
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 namespace outrigger {
 namespace {
 
 thread_local Loop* t_loop = nullptr;
 
-// Handlers run in one turn before the flush: enough to gather what arrived together, few enough
-// to keep the first answer from waiting for the last.
-constexpr int kHandlersPerTurn = 16;
+// Descriptors handled in one turn before the flush.
+constexpr int kEventsPerTurn = 128;
 
 }  // namespace
 
 struct Loop::Impl {
-  explicit Impl(unsigned index) : index(index), context(1), alarm(context) {}
+  explicit Impl(unsigned index) : index(index) {
+    OUT_ASSERT(epoll >= 0 && wake >= 0);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = nullptr;  // The wake-up descriptor has no watch.
+    OUT_ASSERT(epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) == 0);
+  }
+  ~Impl() {
+    ::close(wake);
+    ::close(epoll);
+  }
 
   unsigned index;
-  asio::io_context context;
-  asio::steady_timer alarm;
-  TimePoint armed_for = TimePoint::max();
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   TimePoint now = std::chrono::steady_clock::now();
   std::vector<std::coroutine_handle<>> ready;
   std::vector<TurnEnd*> turn_ends;
   std::vector<Timer*> timers;  // A binary heap, earliest first; each timer knows its slot.
-  bool in_turn = false;
-  bool wake_posted = false;
+  std::array<epoll_event, kEventsPerTurn> events;
+  int events_count = 0;
   std::atomic<bool> stopping = false;
+  std::mutex posted_mutex;
+  std::vector<std::move_only_function<void()>> posted;
 
   void place(std::size_t slot, Timer* timer) {
     timers[slot] = timer;
@@ -83,17 +99,40 @@ struct Loop::Impl {
       timer->on_time_();
     }
   }
-  // An alarm that rings too early is harmless, so one is set only for an earlier time.
-  void arm() {
-    if (timers.empty() || timers.front()->when_ >= armed_for) return;
-    armed_for = timers.front()->when_;
-    alarm.expires_at(armed_for);
-    alarm.async_wait([this](const std::error_code& error) {
-      if (error) return;
-      armed_for = TimePoint::max();
-      now = std::chrono::steady_clock::now();
-      fire_due_timers();
-    });
+  int wait_milliseconds() const {
+    if (!ready.empty() || !turn_ends.empty()) return 0;
+    if (timers.empty()) return -1;
+    const auto left = timers.front()->when_ - std::chrono::steady_clock::now();
+    if (left <= Duration::zero()) return 0;
+    // Rounded up: waking before the time would spin.
+    const auto whole = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    return static_cast<int>(std::min<std::int64_t>(whole, 3'600'000));
+  }
+  void handle_events() {
+    for (int i = 0; i < events_count; ++i) {
+      auto* watch = static_cast<FdWatch*>(events[i].data.ptr);
+      if (watch == nullptr) continue;  // The wake-up descriptor, or closed in this turn.
+      const std::uint32_t bits = events[i].events;
+      const bool broken = (bits & (EPOLLERR | EPOLLHUP)) != 0;
+      watch->handler_->on_ready(broken || (bits & (EPOLLIN | EPOLLRDHUP)) != 0,
+                                broken || (bits & EPOLLOUT) != 0);
+    }
+    events_count = 0;
+  }
+  void forget(FdWatch* watch) {
+    for (int i = 0; i < events_count; ++i) {
+      if (events[i].data.ptr == watch) events[i].data.ptr = nullptr;
+    }
+  }
+  void run_posted() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto bytes = ::read(wake, &count, sizeof count);
+    std::vector<std::move_only_function<void()>> work;
+    {
+      const std::lock_guard lock(posted_mutex);
+      work.swap(posted);
+    }
+    for (auto& item : work) item();
   }
   void resume_ready() {
     for (std::size_t i = 0; i < ready.size(); ++i) ready[i].resume();
@@ -114,15 +153,19 @@ struct Loop::Impl {
     }
   }
   void turn() {
-    arm();
-    if (context.run_one() == 0) return;
-    in_turn = true;
+    events_count = epoll_wait(epoll, events.data(), kEventsPerTurn, wait_milliseconds());
+    if (events_count < 0) {
+      OUT_ASSERT(errno == EINTR);
+      events_count = 0;
+    }
     now = std::chrono::steady_clock::now();
-    resume_ready();
-    for (int i = 1; i < kHandlersPerTurn && context.poll_one() != 0; ++i) resume_ready();
+    bool woken = false;
+    for (int i = 0; i < events_count; ++i) woken = woken || events[i].data.ptr == nullptr;
+    handle_events();
+    if (woken) run_posted();
     fire_due_timers();
+    resume_ready();
     run_turn_ends();
-    in_turn = false;
   }
 };
 
@@ -137,26 +180,25 @@ Loop& Loop::current() noexcept {
 bool Loop::on_a_loop() noexcept { return t_loop != nullptr; }
 unsigned Loop::index() const noexcept { return impl_->index; }
 TimePoint Loop::now() const noexcept { return impl_->now; }
-asio::io_context& Loop::context() noexcept { return impl_->context; }
 
 void Loop::post(std::move_only_function<void()> work) {
-  asio::post(impl_->context, [work = std::move(work)]() mutable { work(); });
+  bool first = false;
+  {
+    const std::lock_guard lock(impl_->posted_mutex);
+    first = impl_->posted.empty();
+    impl_->posted.push_back(std::move(work));
+  }
+  if (!first) return;  // Whoever came first has rung.
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto bytes = ::write(impl_->wake, &one, sizeof one);
 }
 
-void Loop::schedule(std::coroutine_handle<> coroutine) {
-  impl_->ready.push_back(coroutine);
-  if (impl_->in_turn || impl_->wake_posted) return;
-  impl_->wake_posted = true;
-  asio::post(impl_->context, [this] { impl_->wake_posted = false; });
-}
+void Loop::schedule(std::coroutine_handle<> coroutine) { impl_->ready.push_back(coroutine); }
 
 void Loop::at_turn_end(TurnEnd& hook) {
   if (hook.requested_) return;
   hook.requested_ = true;
   impl_->turn_ends.push_back(&hook);
-  if (impl_->in_turn || impl_->wake_posted) return;
-  impl_->wake_posted = true;
-  asio::post(impl_->context, [this] { impl_->wake_posted = false; });
 }
 
 void Loop::withdraw(TurnEnd& hook) noexcept {
@@ -173,8 +215,6 @@ void Loop::run() {
 
 void Loop::run_until(const std::function<bool()>& done) {
   Loop* const outer = std::exchange(t_loop, this);
-  auto guard = asio::make_work_guard(impl_->context);
-  impl_->context.restart();
   impl_->now = std::chrono::steady_clock::now();
   while (!impl_->stopping && !done()) impl_->turn();
   t_loop = outer;
@@ -183,6 +223,41 @@ void Loop::run_until(const std::function<bool()>& done) {
 void Loop::stop() {
   impl_->stopping = true;
   post([] {});
+}
+
+Result<> FdWatch::open(int fd, Handler& handler, bool readable, bool writable) {
+  OUT_ASSERT(loop_ == nullptr);
+  Loop& loop = Loop::current();
+  epoll_event event{};
+  event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
+  event.data.ptr = this;
+  if (epoll_ctl(loop.impl_->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+    return fail(Code::internal,
+                "cannot watch a file descriptor: " + std::system_category().message(errno));
+  }
+  loop_ = &loop;
+  handler_ = &handler;
+  fd_ = fd;
+  readable_ = readable;
+  writable_ = writable;
+  return {};
+}
+
+void FdWatch::want(bool readable, bool writable) noexcept {
+  if (loop_ == nullptr || (readable == readable_ && writable == writable_)) return;
+  readable_ = readable;
+  writable_ = writable;
+  epoll_event event{};
+  event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
+  event.data.ptr = this;
+  OUT_ASSERT(epoll_ctl(loop_->impl_->epoll, EPOLL_CTL_MOD, fd_, &event) == 0);
+}
+
+void FdWatch::close() noexcept {
+  if (loop_ == nullptr) return;
+  epoll_ctl(loop_->impl_->epoll, EPOLL_CTL_DEL, fd_, nullptr);
+  loop_->impl_->forget(this);
+  loop_ = nullptr;
 }
 
 void Timer::start(Duration delay) {

@@ -10,19 +10,17 @@
 
 #include "base/task.h"
 
-namespace asio {
-class io_context;
-}
-
 namespace outrigger {
 
 using Duration = std::chrono::steady_clock::duration;
 using TimePoint = std::chrono::steady_clock::time_point;
 
+class FdWatch;
 class Timer;
 
-/// One thread's event loop. It works in turns: a few ready I/O handlers, then every coroutine they
-/// woke, then the turn-end hooks (connections flush there, once for the whole turn).
+/// One thread's event loop on epoll. It works in turns: the handlers of all descriptors that are
+/// ready, posted work and due timers, then every coroutine they woke, then the turn-end hooks
+/// (connections flush there, once for the whole turn).
 /// All members but post() and stop() belong to the loop's own thread.
 class Loop {
  public:
@@ -68,13 +66,45 @@ class Loop {
   /// Makes run() return after the present turn. From any thread.
   void stop();
 
-  /// For the files that own I/O objects (net/*.cc) only.
-  asio::io_context& context() noexcept;
-
  private:
+  friend class FdWatch;
   friend class Timer;
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+/// Calls back while a file descriptor is ready (level-triggered: as long as it stays so, once a
+/// turn). The descriptor stays the owner's, who closes it after close() here.
+class FdWatch {
+ public:
+  /// Error and hang-up count as readable and writable: the next call on the descriptor tells.
+  class Handler {
+   public:
+    virtual void on_ready(bool readable, bool writable) = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  FdWatch() = default;
+  FdWatch(const FdWatch&) = delete;
+  FdWatch& operator=(const FdWatch&) = delete;
+  ~FdWatch() { close(); }
+
+  /// Watches `fd` on the current loop.
+  Result<> open(int fd, Handler& handler, bool readable, bool writable);
+  /// Changes what is waited for; costs a system call only if it differs.
+  void want(bool readable, bool writable) noexcept;
+  void close() noexcept;
+  [[nodiscard]] bool is_open() const noexcept { return loop_ != nullptr; }
+
+ private:
+  friend class Loop;
+  Loop* loop_ = nullptr;
+  Handler* handler_ = nullptr;
+  int fd_ = -1;
+  bool readable_ = false;
+  bool writable_ = false;
 };
 
 /// Calls back once on the loop it was started on, unless stopped or destroyed before. Starting

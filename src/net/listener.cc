@@ -1,0 +1,172 @@
+#include "net/listener.h"
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace outrigger::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kBacklog = 1024;
+constexpr int kAcceptsPerTurn = 64;
+// Out of descriptors: wait for some to be closed rather than spin.
+constexpr auto kPauseWhenFull = 50ms;
+
+std::unexpected<Error> refuse(const std::string& name, const char* what) {
+  return fail(Code::unavailable,
+              "listen " + name + ": " + what + ": " + std::system_category().message(errno));
+}
+
+std::string text_of(const sockaddr_storage& address) {
+  char host[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, host, sizeof host);
+    return std::string(host) + ":" + std::to_string(ntohs(v4.sin_port));
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, host, sizeof host);
+      return std::string(host) + ":" + std::to_string(ntohs(v6.sin6_port));
+    }
+    inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof host);
+    return "[" + std::string(host) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  return "@";
+}
+
+}  // namespace
+
+struct Listener::Impl final : FdWatch::Handler {
+  int fd = -1;
+  std::string name;
+  std::string unlink_path;
+  std::uint16_t port = 0;
+  FdWatch watch;
+  std::move_only_function<void(int, Peer)> accepted;
+  Timer resume{[this] { watch.want(true, false); }};
+
+  ~Impl() { close(); }
+  void close() noexcept {
+    resume.stop();
+    watch.close();
+    if (fd >= 0) ::close(std::exchange(fd, -1));
+    if (!unlink_path.empty()) ::unlink(std::exchange(unlink_path, {}).c_str());
+  }
+  void on_ready(bool, bool) override {
+    for (int i = 0; i < kAcceptsPerTurn && fd >= 0; ++i) {
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const int socket =
+          ::accept4(fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (socket < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+          watch.want(false, false);
+          resume.start(kPauseWhenFull);
+        }
+        return;
+      }
+      if (from.ss_family != AF_UNIX) {
+        const int on = 1;
+        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+      }
+      Peer peer;
+      peer.address = text_of(from);
+      accepted(socket, std::move(peer));
+    }
+  }
+};
+
+Listener::Listener(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Listener::~Listener() = default;
+std::uint16_t Listener::port() const noexcept { return impl_->port; }
+const std::string& Listener::name() const noexcept { return impl_->name; }
+void Listener::close() noexcept { impl_->close(); }
+
+Result<std::unique_ptr<Listener>> Listener::bind(const std::string& host, std::uint16_t port) {
+  auto impl = std::make_unique<Impl>();
+  impl->name =
+      (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const std::string any = "::";
+  const int status = ::getaddrinfo(host.empty() ? any.c_str() : host.c_str(),
+                                   std::to_string(port).c_str(), &hints, &found);
+  if (status != 0) {
+    return fail(Code::invalid_argument, "listen " + impl->name + ": " + gai_strerror(status));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, ::freeaddrinfo);
+  impl->fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (impl->fd < 0) {
+    // A machine without IPv6.
+    if (host.empty()) return bind("0.0.0.0", port);
+    return refuse(impl->name, "socket");
+  }
+  const int on = 1;
+  const int off = 0;
+  ::setsockopt(impl->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (host.empty()) ::setsockopt(impl->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(impl->fd, found->ai_addr, found->ai_addrlen) != 0) {
+    if (host.empty() && errno == EADDRNOTAVAIL) return bind("0.0.0.0", port);
+    return refuse(impl->name, "bind");
+  }
+  if (::listen(impl->fd, kBacklog) != 0) return refuse(impl->name, "listen");
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  ::getsockname(impl->fd, reinterpret_cast<sockaddr*>(&bound), &size);
+  impl->port = ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(bound).sin_port
+                                                : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
+  return std::unique_ptr<Listener>(new Listener(std::move(impl)));
+}
+
+Result<std::unique_ptr<Listener>> Listener::bind_unix(const std::string& path) {
+  auto impl = std::make_unique<Impl>();
+  impl->name = path;
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return fail(Code::invalid_argument, "listen " + path + ": a Unix socket path has 1 to " +
+                                            std::to_string(sizeof address.sun_path - 1) + " bytes");
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  impl->fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (impl->fd < 0) return refuse(path, "socket");
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+  if (::bind(impl->fd, raw, sizeof address) != 0) {
+    if (errno != EADDRINUSE) return refuse(path, "bind");
+    // Nobody listens behind it: left over by a dead process. Somebody does: in use.
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool alive = ::connect(probe, raw, sizeof address) == 0;
+    ::close(probe);
+    errno = EADDRINUSE;
+    if (alive) return refuse(path, "bind");
+    struct stat info{};
+    if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
+    if (::bind(impl->fd, raw, sizeof address) != 0) return refuse(path, "bind");
+  }
+  impl->unlink_path = path;
+  if (::listen(impl->fd, kBacklog) != 0) return refuse(path, "listen");
+  return std::unique_ptr<Listener>(new Listener(std::move(impl)));
+}
+
+void Listener::start(std::move_only_function<void(int, Peer)> accepted) {
+  impl_->accepted = std::move(accepted);
+  auto opened = impl_->watch.open(impl_->fd, *impl_, true, false);
+  OUT_ASSERT(opened.has_value());
+}
+
+}  // namespace outrigger::net

@@ -1,0 +1,72 @@
+#include "net/pipe.h"
+
+#include "base/scope.h"
+
+namespace outrigger::net {
+namespace {
+
+Task<void> produce(std::shared_ptr<Pipe> pipe, int chunks, std::size_t bytes) {
+  for (int i = 0; i < chunks; ++i) {
+    auto written = co_await pipe->write(std::string(bytes, static_cast<char>('a' + i % 26)));
+    if (!written) co_return;
+  }
+  pipe->finish({{"grpc-status", "0"}});
+}
+
+Task<std::size_t> count_all(int chunks, std::size_t bytes) {
+  auto pipe = std::make_shared<Pipe>(1000);
+  Scope scope;
+  scope.spawn(produce(pipe, chunks, bytes));
+  std::size_t total = 0;
+  for (;;) {
+    EXPECT_LE(pipe->available(), 1000 + bytes);
+    auto part = co_await pipe->read();
+    EXPECT_TRUE(part);
+    if (part->empty()) break;
+    total += part->size();
+  }
+  EXPECT_EQ(pipe->trailers().value("Grpc-Status"), "0");
+  co_await scope.join();
+  co_return total;
+}
+TEST(Pipe, ASlowConsumerHoldsTheProducerBack) { EXPECT_EQ(run(count_all(100, 700)), 70000U); }
+
+TEST(Pipe, GathersSmallPushesAndTakesByTheByte) {
+  Pipe pipe;
+  pipe.push(std::string_view("hello "));
+  pipe.push(std::string_view("world"));
+  EXPECT_EQ(pipe.take(3), "hel");
+  char rest[16];
+  EXPECT_EQ(pipe.take_into(rest, sizeof rest), 8U);
+  EXPECT_EQ(std::string(rest, 8), "lo world");
+  EXPECT_FALSE(pipe.at_end());
+  pipe.finish();
+  EXPECT_TRUE(pipe.at_end());
+}
+
+Task<std::string> aborted() {
+  Pipe pipe;
+  pipe.push(std::string_view("half"));
+  pipe.abort(Error(Code::unavailable, "the peer went away"));
+  auto first = co_await pipe.read();
+  auto second = co_await pipe.read();
+  co_return first.value_or("?") + ", then " + (second ? "more" : second.error().message());
+}
+TEST(Pipe, AnErrorComesAfterTheBytesBeforeIt) {
+  EXPECT_EQ(run(aborted()), "half, then the peer went away");
+}
+
+Task<Code> too_large() {
+  auto pipe = std::make_shared<Pipe>(1000);
+  Scope scope;
+  scope.spawn(produce(pipe, 100, 700));
+  auto all = co_await pipe->read_all(5000);
+  co_await scope.join();
+  co_return all ? Code::ok : all.error().code();
+}
+TEST(Pipe, ReadAllStopsAtItsLimitAndLetsTheProducerGo) {
+  EXPECT_EQ(run(too_large()), Code::resource_exhausted);
+}
+
+}  // namespace
+}  // namespace outrigger::net

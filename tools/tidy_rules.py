@@ -32,7 +32,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work|root|farm|home/[a-z]+|opt/judge)
 SLEEP_CPP = re.compile(r"(?<!co_await )\b(?:sleep_for|sleep_until|usleep|nanosleep)\s*\(|(?<!\w)::sleep\(")
 SLEEP_SCRIPT = re.compile(r"\bsleep\b\s*[( ]")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
-NOLINT = re.compile(r"NOLINT(?:NEXTLINE|BEGIN)?\b(?!\([^)]+\): \S)(?!END)")
+NOLINT = re.compile(r"NOLINT(?:NEXTLINE|BEGIN)?\b(?!(?:\([^)]+\))?: \S)")
 
 TEXT = (".h", ".cc", ".py", ".sh", ".cmake", ".txt", ".md", ".yaml", ".json", ".proto", ".service")
 SKIPPED = {"build", ".git", ".ccache", "node_modules", "__pycache__", "corpus", "golden"}
@@ -165,7 +165,7 @@ def words(file, _tree):
     """No path of one machine, nothing left undone, no NOLINT without its reason."""
     patterns = [(MACHINE_PATH, "a path of one machine"), (UNFINISHED, "finish it, or open an issue")]
     if file.is_cpp:
-        patterns.append((NOLINT, "give the check and the reason, as in NOLINT(check): reason"))
+        patterns.append((NOLINT, "give the reason, as in NOLINT(check): reason"))
     for pattern, message in patterns:
         for match in pattern.finditer(file.text):
             yield file.lines.at(match.start()), f"{message}: {match.group()}"

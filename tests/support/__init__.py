@@ -1,0 +1,1 @@
+"""What every end-to-end suite stands on; see CONTRIBUTING.md."""

@@ -1,0 +1,122 @@
+"""Processes that tests start: with a log of their own, waited for, and stopped by their id."""
+
+import atexit
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+_running = []
+_folders = []
+
+
+def temporary_folder(prefix="outrigger-"):
+    """A new folder that goes away with the suite."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
+    _folders.append(folder)
+    return folder
+
+
+def wait_until(condition, what, seconds=20.0):
+    """The first true value of `condition()`, or a TimeoutError that names `what`."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.02)
+
+
+class Process:
+    """One running program. Its output goes to `log`; it is stopped at the end of its test."""
+
+    def __init__(self, name, command, env=None, cwd=None, user=None):
+        self.name = name
+        self.log = temporary_folder() / f"{name}.log"
+        with open(self.log, "wb") as output:
+            self._process = subprocess.Popen(
+                [str(word) for word in command], env=os.environ | (env or {}), cwd=cwd, user=user,
+                group=user, extra_groups=[] if user else None,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        self.pid = self._process.pid
+        _running.append(self)
+
+    @property
+    def exit_status(self):
+        """None while it runs; negative if a signal ended it."""
+        return self._process.poll()
+
+    def output(self):
+        return self.log.read_text(errors="replace")
+
+    def wait_ready(self, condition, seconds=20.0):
+        """Waits for `condition()`; fails at once if the process has ended."""
+
+        def ready():
+            if self.exit_status is not None:
+                raise RuntimeError(f"{self.name} ended with status {self.exit_status}:\n{self.tail()}")
+            return condition()
+
+        return wait_until(ready, f"{self.name} ready", seconds)
+
+    def wait(self, seconds=20.0):
+        """Waits for its own end; the exit status."""
+        return self._process.wait(seconds)
+
+    def signal(self, number):
+        if self.exit_status is None:
+            self._process.send_signal(number)
+
+    def kill(self):
+        """As bad luck does it: kill -9."""
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, seconds=15.0):
+        """Asks it to end, insists after `seconds`; the exit status."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.exit_status
+
+    def tail(self, lines=20):
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    def _status(self, field):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+        return 0
+
+    def resident_kb(self):
+        return self._status("VmRSS")
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def running():
+    """Those not stopped yet, oldest first."""
+    return list(_running)
+
+
+def stop_since(mark):
+    """Stops what was started after `mark` processes ran, the newest first."""
+    for process in reversed(_running[mark:]):
+        process.stop()
+    del _running[mark:]
+
+
+@atexit.register
+def _stop_all():
+    stop_since(0)
+    for folder in _folders:
+        shutil.rmtree(folder, ignore_errors=True)

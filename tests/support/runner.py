@@ -1,0 +1,76 @@
+"""The runner of the end-to-end suites: every test by name, the logs of what failed, the counts.
+
+A suite's `run` calls main() with its folder; each of its *_test.py holds functions marked @test,
+whose names are sentences. What a test starts is stopped when it ends; a function marked @shared is
+called once in a suite and what it starts stays until the end.
+"""
+
+import functools
+import importlib.util
+import pathlib
+import sys
+import time
+import traceback
+
+from . import processes
+
+_tests = []
+_kept = 0
+
+
+def test(function):
+    _tests.append(function)
+    return function
+
+
+def shared(make):
+    """Makes the fixture at its first use, and keeps it (and its processes) for the suite."""
+
+    @functools.cache
+    def once():
+        global _kept
+        value = make()
+        _kept = len(processes.running())
+        return value
+
+    return once
+
+
+def _load(folder):
+    for path in sorted(pathlib.Path(folder).glob("*_test.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+
+
+def _name(function):
+    return f"{function.__module__.removesuffix('_test')}: {function.__name__.replace('_', ' ')}"
+
+
+def _run(function):
+    """Whether it passed; says why not."""
+    started = time.monotonic()
+    try:
+        function()
+        failure = None
+    except Exception:  # Whatever it is, it fails this one test.
+        failure = traceback.format_exc()
+    verdict = "FAIL" if failure else "ok  "
+    print(f"{verdict} {_name(function)} ({time.monotonic() - started:.2f} s)", flush=True)
+    if failure:
+        print(failure)
+        for process in processes.running():
+            print(f"--- log of {process.name} (exit status {process.exit_status}):\n{process.tail()}")
+    processes.stop_since(_kept)
+    return failure is None
+
+
+def main(folder, names=None):
+    """Runs the tests of `folder` whose name contains one of `names`; the exit status."""
+    _load(folder)
+    names = sys.argv[1:] if names is None else names
+    chosen = [one for one in _tests if not names or any(name in _name(one) for name in names)]
+    passed = sum(_run(one) for one in chosen)
+    print(f"{passed} passed, {len(chosen) - passed} failed")
+    return 0 if chosen and passed == len(chosen) else 1

@@ -11,6 +11,8 @@
 
 namespace outrigger::net::http2 {
 
+class Core;
+
 /// One HTTP/2 connection without its socket, as server or client (RFC 9113, prior knowledge or
 /// after ALPN). feed() it what was read; after each batch of feeds and calls, pull() what must be
 /// written. Not thread-safe: one loop owns it. Never blocks, holds no timers.
@@ -82,9 +84,8 @@ class Session {
   [[nodiscard]] std::size_t unconsumed_bytes() const noexcept;
 
  private:
-  struct Impl;
-  explicit Session(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Session(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
 };
 
 }  // namespace outrigger::net::http2

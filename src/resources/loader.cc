@@ -1,0 +1,246 @@
+#include "resources/loader.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/strings.h"
+
+namespace outrigger::resources {
+namespace {
+
+using Level = Notice::Level;
+
+// A manifest larger than this is not read.
+constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
+
+bool is_yaml(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  const std::string extension = to_lower(name.substr(dot));
+  return extension == ".yaml" || extension == ".yml";
+}
+
+std::string join_path(const std::string& directory, const std::string& name) {
+  return directory.ends_with('/') ? directory + name : directory + "/" + name;
+}
+
+// Names of what is no directory, sorted by bytes. A link to a directory counts as a file, as in
+// Go's ReadDir, and then fails to be read.
+Result<std::vector<std::string>> file_names(const std::string& directory) {
+  DIR* handle = opendir(directory.c_str());
+  if (handle == nullptr) {
+    const int reason = errno;
+    const Code code = reason == ENOENT ? Code::not_found : Code::failed_precondition;
+    return fail(code, "open " + directory + ": " + std::strerror(reason));
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(handle)) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    bool is_directory = entry->d_type == DT_DIR;
+    if (entry->d_type == DT_UNKNOWN) {
+      struct stat status{};
+      is_directory =
+          lstat(join_path(directory, name).c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    }
+    if (!is_directory) names.push_back(name);
+  }
+  closedir(handle);
+  std::ranges::sort(names);
+  return names;
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (value_ >= 0) close(value_);
+  }
+  [[nodiscard]] int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+Result<std::string> read_file(const std::string& path) {
+  const auto failed = [&](const std::string& why) {
+    return fail(Code::failed_precondition, "open " + path + ": " + why);
+  };
+  // O_NONBLOCK: a pipe with no writer must not stop the program.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return failed(std::strerror(errno));
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0) return failed(std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) return failed("not a regular file");
+  std::string text;
+  std::array<char, 65536> buffer{};
+  while (true) {
+    const ssize_t count = read(file.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failed(std::strerror(errno));
+    if (count == 0) return text;
+    if (text.size() + static_cast<std::size_t>(count) > kFileBytesMax) {
+      return failed("larger than 16 MiB");
+    }
+    text.append(buffer.data(), static_cast<std::size_t>(count));
+  }
+}
+
+template <class T>
+void take(Result<T> parsed, const Report& report, std::vector<T>& out,
+          std::vector<Notice>& notices) {
+  for (const std::string& warning : report.warnings()) notices.push_back({Level::warning, warning});
+  if (parsed) {
+    out.push_back(std::move(*parsed));
+    return;
+  }
+  notices.push_back({Level::warning,
+                     std::string(T::kKind) + " left out: " + std::move(parsed).error().message()});
+}
+
+void parse_document(const yaml::Node& document, const std::string& path, Resources& out) {
+  std::string kind, api_version;
+  {
+    // Documents of other kinds may hold anything: what is wrong with them is not our business.
+    Report ignored(path, Rules::manifest);
+    const Field root(document, ignored);
+    root["kind"].read(kind);
+    root["apiVersion"].read(api_version);
+  }
+  Report report(path, Rules::manifest);
+  const auto is = [&](std::string_view wanted_kind, std::string_view wanted_version) {
+    return kind == wanted_kind && api_version == wanted_version;
+  };
+  if (is(Component::kKind, Component::kApiVersion)) {
+    take(parse_component(document, report), report, out.components, out.notices);
+  } else if (is(HttpEndpoint::kKind, HttpEndpoint::kApiVersion)) {
+    take(parse_http_endpoint(document, report), report, out.http_endpoints, out.notices);
+  } else if (is(Subscription::kKind, Subscription::kApiVersion) ||
+             is(Subscription::kKind, Subscription::kOldApiVersion)) {
+    take(parse_subscription(document, report), report, out.subscriptions, out.notices);
+  } else if (kind == Resiliency::kKind) {
+    // Upstream's loader of this kind does not look at the version.
+    take(parse_resiliency(document, report), report, out.resiliencies, out.notices);
+  } else if (!kind.empty()) {
+    out.notices.push_back({Level::debug, path + ":" + std::to_string(document.line) + ": kind " +
+                                             kind + " (" + api_version + ") is not loaded here"});
+  }
+}
+
+void parse_file(const SourceFile& file, Resources& out) {
+  for (const yaml::Part& part : yaml::split_documents(file.text)) {
+    yaml::ParseOptions options{.file = file.path, .first_line = part.first_line};
+    const auto document = yaml::parse(part.text, options);
+    if (!document) {
+      out.notices.push_back({Level::warning, "document left out: " + document.error().message()});
+      continue;
+    }
+    parse_document(*document, file.path, out);
+  }
+}
+
+bool in_namespace(const std::string& namespace_name, const LoadOptions& options) {
+  return !options.namespace_name || namespace_name.empty() ||
+         namespace_name == *options.namespace_name;
+}
+
+template <class T>
+std::string where(const T& item) {
+  return item.origin.file.empty() ? item.log_name()
+                                  : item.log_name() + " at " + item.origin.to_string();
+}
+
+template <class T>
+void keep_named(std::vector<T>& items, const LoadOptions& options,
+                std::vector<std::string>& duplicates) {
+  std::map<std::string, std::string> names;
+  std::vector<T> kept;
+  for (T& item : items) {
+    if (!in_namespace(item.namespace_name, options)) continue;
+    if (const auto found = names.find(item.name); found != names.end()) {
+      duplicates.push_back("duplicate definition of " + std::string(T::kKind) + " name " +
+                           where(item) + " with existing " + found->second);
+      continue;
+    }
+    if (!in_scope(item.scopes, options.app_id)) continue;
+    names.emplace(item.name, where(item));
+    kept.push_back(std::move(item));
+  }
+  items = std::move(kept);
+}
+
+}  // namespace
+
+LoadOptions load_options(std::string app_id, const Environment& environment) {
+  LoadOptions options{.app_id = std::move(app_id)};
+  auto namespace_name = environment("NAMESPACE");
+  if (namespace_name && !namespace_name->empty())
+    options.namespace_name = std::move(namespace_name);
+  return options;
+}
+
+Result<std::vector<SourceFile>> read_directories(const std::vector<std::string>& directories,
+                                                 std::vector<Notice>& notices) {
+  std::vector<SourceFile> files;
+  for (const std::string& directory : directories) {
+    OUT_TRY(const auto names, file_names(directory));
+    for (const std::string& name : names) {
+      std::string path = join_path(directory, name);
+      if (!is_yaml(name)) {
+        notices.push_back(
+            {Level::warning, "A non-YAML file " + path + " was detected, it will not be loaded"});
+        continue;
+      }
+      auto text = read_file(path);
+      if (!text) {
+        notices.push_back({Level::warning, text.error().message()});
+        continue;
+      }
+      files.push_back({.path = std::move(path), .text = std::move(*text)});
+    }
+  }
+  return files;
+}
+
+Resources parse_manifests(const std::vector<SourceFile>& files) {
+  Resources resources;
+  for (const SourceFile& file : files) parse_file(file, resources);
+  return resources;
+}
+
+Result<Resources> filter_resources(Resources resources, const LoadOptions& options) {
+  std::vector<std::string> duplicates;
+  keep_named(resources.components, options, duplicates);
+  if (!duplicates.empty()) return fail(Code::already_exists, join(duplicates, "\n"));
+  keep_named(resources.http_endpoints, options, duplicates);
+  for (std::string& duplicate : duplicates) {
+    resources.notices.push_back({Level::warning, std::move(duplicate) + "; the first one is kept"});
+  }
+  const auto foreign = [&](const auto& item) { return !in_scope(item.scopes, options.app_id); };
+  std::erase_if(resources.subscriptions, foreign);
+  std::erase_if(resources.resiliencies, foreign);
+  return resources;
+}
+
+Result<Resources> load_resources(const std::vector<std::string>& directories,
+                                 const LoadOptions& options) {
+  std::vector<Notice> notices;
+  OUT_TRY(const auto files, read_directories(directories, notices));
+  Resources resources = parse_manifests(files);
+  resources.notices.insert(resources.notices.begin(), std::make_move_iterator(notices.begin()),
+                           std::make_move_iterator(notices.end()));
+  return filter_resources(std::move(resources), options);
+}
+
+}  // namespace outrigger::resources

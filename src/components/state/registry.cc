@@ -1,0 +1,17 @@
+#include "components/state/registry.h"
+
+namespace outrigger::components::state {
+
+// Each implementation defines its two functions in its own file.
+Result<std::unique_ptr<Store>> make_in_memory(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> in_memory_fields();
+
+namespace {
+constexpr Kind<Store> kKinds[] = {
+    {"state.in-memory", "v1", &make_in_memory, &in_memory_fields},
+};
+}  // namespace
+
+std::span<const Kind<Store>> kinds() noexcept { return kKinds; }
+
+}  // namespace outrigger::components::state

@@ -60,7 +60,7 @@ void StreamState::reuse(std::int32_t id) {
   cookies = 0;
   source = nullptr;
   announced = headed = remote_ended = local_ended = responded = false;
-  opened = silenced = reset_by_us = oversized = false;
+  opened = silenced = reset_by_us = reset_by_peer = oversized = false;
 }
 
 const nghttp2_session_callbacks* callbacks() {
@@ -168,8 +168,28 @@ void Core::give_up(ErrorCode code) {
 
 Result<void> Core::feed(std::string_view bytes) {
   if (abandoned_ || failed_) return fail(Code::unavailable, "HTTP/2 connection is closed");
+  std::size_t position = 0;
+  std::size_t received = 0;
+  while (server && position < bytes.size()) {
+    const StreamGuard::Suspect suspect = guard_.scan(bytes, position);
+    if (!suspect.found) break;
+    OUT_CHECK(receive(bytes.substr(received, suspect.offset - received)));
+    received = suspect.offset;
+    check_suspect(suspect);
+  }
+  OUT_CHECK(receive(bytes.substr(received)));
+  if (server && nghttp2_session_get_outbound_queue_size(session) > settings.frames_waiting_max) {
+    give_up(ErrorCode::enhance_your_calm);
+    return fail(Code::unavailable, "HTTP/2 peer makes more frames necessary than it reads");
+  }
+  return {};
+}
+
+Result<void> Core::receive(std::string_view bytes) {
+  if (bytes.empty()) return {};
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const ssize_t taken = nghttp2_session_mem_recv(session, data, bytes.size());
+  guard_.processed();
   if (taken == NGHTTP2_ERR_FLOODED) {
     give_up(ErrorCode::enhance_your_calm);
     return fail(Code::unavailable, "HTTP/2 peer floods the connection with frames to answer");
@@ -179,11 +199,24 @@ Result<void> Core::feed(std::string_view bytes) {
     return fail(Code::unavailable,
                 std::string("HTTP/2 connection: ") + nghttp2_strerror(static_cast<int>(taken)));
   }
-  if (server && nghttp2_session_get_outbound_queue_size(session) > settings.frames_waiting_max) {
-    give_up(ErrorCode::enhance_your_calm);
-    return fail(Code::unavailable, "HTTP/2 peer makes more frames necessary than it reads");
-  }
   return {};
+}
+
+void Core::check_suspect(const StreamGuard::Suspect& suspect) {
+  if (find(suspect.id) != nullptr) return;  // Open: nghttp2 judges.
+  switch (guard_.ending_of(suspect.id)) {
+    case StreamGuard::Ending::none: break;
+    case StreamGuard::Ending::ended:
+      terminate(ErrorCode::stream_closed, "frame on a closed stream");
+      break;
+    case StreamGuard::Ending::skipped:
+      terminate(ErrorCode::protocol_error, "stream id below an older one");
+      break;
+    case StreamGuard::Ending::reset:
+      count_reset();
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, suspect.id, NGHTTP2_STREAM_CLOSED);
+      break;
+  }
 }
 
 std::size_t Core::pull(std::string& to, std::size_t bytes_max) {

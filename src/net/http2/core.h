@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/http2/guard.h"
 #include "net/http2/types.h"
 
 struct nghttp2_session;
@@ -70,6 +71,7 @@ struct StreamState final : Stream {
   /// Nothing but on_closed may be reported any more.
   bool silenced = false;
   bool reset_by_us = false;
+  bool reset_by_peer = false;
   bool oversized = false;
 };
 
@@ -108,6 +110,7 @@ class Core {
   void closed(StreamState& stream, ErrorCode code);
   void goaway_received(std::int32_t last_stream, ErrorCode code, std::string_view debug);
   void idle_frame();
+  void count_reset();
   void frame_ended_stream(StreamState& stream);
 
   // For the callbacks of nghttp2.
@@ -135,6 +138,8 @@ class Core {
   void recycle(StreamState& stream);
   void report_closed(StreamState& stream, ErrorCode code);
   void report_late();
+  Result<void> receive(std::string_view bytes);
+  void check_suspect(const StreamGuard::Suspect& suspect);
   /// Nothing can be asked of nghttp2 any more.
   void give_up(ErrorCode code);
 
@@ -143,6 +148,7 @@ class Core {
     ErrorCode code;
   };
 
+  StreamGuard guard_;
   TokenBucket resets_;
   TokenBucket idle_frames_;
   StreamState* first_ = nullptr;

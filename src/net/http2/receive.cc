@@ -101,6 +101,9 @@ int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     case NGHTTP2_PRIORITY: core.idle_frame(); break;
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PING: on_settings_or_ping(core, frame); break;
+    case NGHTTP2_RST_STREAM:
+      if (StreamState* stream = core.find(frame->hd.stream_id)) stream->reset_by_peer = true;
+      break;
     case NGHTTP2_GOAWAY:
       core.goaway_received(frame->goaway.last_stream_id,
                            static_cast<ErrorCode>(frame->goaway.error_code),
@@ -238,10 +241,14 @@ void Core::ended(StreamState& stream) {
 }
 
 void Core::closed(StreamState& stream, ErrorCode code) {
-  // Resets that the peer sends, and those that its offences make nghttp2 send.
-  if (server && code != ErrorCode::no_error && !stream.reset_by_us &&
-      !resets_.take(settings.now())) {
-    terminate(ErrorCode::enhance_your_calm, "too many streams are reset");
+  if (server && !stream.reset_by_us) {
+    // Resets that the peer sends, and those that its offences make nghttp2 send.
+    if (code != ErrorCode::no_error || stream.reset_by_peer) count_reset();
+    if (stream.reset_by_peer) {
+      guard_.closed(stream.id(), StreamGuard::Ending::reset);
+    } else if (stream.remote_ended) {
+      guard_.closed(stream.id(), StreamGuard::Ending::ended);
+    }
   }
   if (stream.unconsumed > 0) nghttp2_session_consume_connection(session, stream.unconsumed);
   report_closed(stream, code);
@@ -254,6 +261,12 @@ void Core::goaway_received(std::int32_t last_stream, ErrorCode code, std::string
   // nghttp2 ends the sent ones above `last_stream`; those still waiting would wait on.
   for (StreamState* stream = first_; stream != nullptr; stream = stream->next) {
     if (!stream->opened) report_closed(*stream, ErrorCode::refused_stream);
+  }
+}
+
+void Core::count_reset() {
+  if (!resets_.take(settings.now())) {
+    terminate(ErrorCode::enhance_your_calm, "too many streams are reset");
   }
 }
 

@@ -8,9 +8,6 @@
 #include <mutex>
 #include <system_error>
 
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,5 +1,6 @@
 #include <nghttp2/nghttp2.h>
 
+#include "base/strings.h"
 #include "net/http2/core.h"
 
 namespace outrigger::net::http2 {
@@ -49,12 +50,6 @@ bool valid_value(std::string_view value) noexcept {
     if ((byte < 0x20 && byte != '\t') || byte == 0x7f) return false;
   }
   return true;
-}
-
-std::string_view trim(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 // Fields that speak of one HTTP/1.1 connection (RFC 9113, section 8.2.2).

@@ -11,17 +11,20 @@ from support.servers import listens
 SIZES = {"100B": 100, "1KB": 1 << 10, "64KB": 64 << 10, "10MB": 10 << 20}
 STREAM_MESSAGES = 100
 
+# The mirror makes nginx read a request's body before it answers; else it closes the connection.
 _CONFIG = """
 daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 8192; }}
 http {{
-  access_log off; client_max_body_size 0; client_body_temp_path {folder}/tmp;
+  access_log off; client_max_body_size 0; client_body_buffer_size 16m; client_body_temp_path {folder}/tmp;
   keepalive_requests 100000000; http2_max_concurrent_streams 1000; default_type text/plain;
   proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u;
   scgi_temp_path {folder}/s; root {folder}/files;
   server {{
     listen 127.0.0.1:{port};
     error_page 405 =200 $uri;
+    location / {{ mirror /read; }}
+    location = /read {{ internal; return 204; }}
     location = /dapr/subscribe {{ default_type application/json; return 200 '{subscriptions}'; }}
     location = /dapr/config {{ default_type application/json; return 200 '{{}}'; }}
     location = /delivered {{ default_type application/json; return 200 '{{"status":"SUCCESS"}}'; }}
@@ -32,6 +35,8 @@ http {{
     error_page 405 =200 $uri;
     default_type application/grpc;
     add_trailer grpc-status 0;
+    location / {{ mirror /read; }}
+    location = /read {{ internal; return 204; }}
     location /dapr.proto. {{ add_header grpc-status 12; return 200; }}
   }}
 }}

@@ -54,7 +54,8 @@ struct RequestHead {
   std::uint8_t minor_version = 1;
   /// The connection may be used for another request after this one.
   bool keep_alive = true;
-  /// The client waits for "100 Continue" before it sends the body. Only if there is a body.
+  /// The client waits for "100 Continue" before it sends the body. Only if there is a body; an
+  /// HTTP/1.0 request has no expectations, and its Expect field is removed.
   bool expect_continue = false;
   /// HTTP/1.1 with an Upgrade field and "upgrade" in Connection.
   bool upgrade = false;

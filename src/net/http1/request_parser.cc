@@ -195,6 +195,8 @@ Result<void> RequestParser::apply(const Controls& controls) {
   head_.keep_alive = !controls.close && (is_1_1 || controls.keep_alive);
   head_.upgrade = is_1_1 && controls.upgrade_option && controls.upgrade_field;
   head_.expect_continue = false;
+  // RFC 9110, section 10.1.1: it means nothing in HTTP/1.0, and must not begin to when sent on.
+  if (controls.expects != 0 && !is_1_1) head_.headers.remove("Expect");
   if (controls.expects != 0 && is_1_1) {
     if (controls.expects > 1 || !iequals(controls.expect, "100-continue")) {
       return bad(417, "unknown expectation " + quoted(controls.expect));

@@ -110,6 +110,8 @@ TEST(RequestParser, SeesExpectationsAndUpgrades) {
   EXPECT_THAT(
       requests(with_fields("Expect: 100-continue\r\nContent-Length: 1\r\n", "POST / HTTP/1.0\r\n")),
       HasSubstr(" close\n"));
+  EXPECT_EQ(requests("GET / HTTP/1.0\r\nExpect: x\r\n\r\n"),
+            "head GET / 1.0 [|] none close\nbody \nend\nidle\n");
   EXPECT_EQ(error_status(requests(with_fields("Expect: the-unexpected\r\n"))), 417);
   EXPECT_THAT(requests(with_fields("Connection: Upgrade\r\nUpgrade: websocket\r\n")),
               HasSubstr(" upgrade\n"));

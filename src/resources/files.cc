@@ -10,10 +10,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/strings.h"
+
 namespace outrigger::resources {
 namespace {
 
 constexpr std::size_t kFileBytesMax = std::size_t{16} << 20;
+
+// As Go spells it, for people search their logs for it: "no such file or directory".
+std::string reason_of(int error) {
+  std::string text = std::strerror(error);
+  if (!text.empty()) text[0] = to_lower(text[0]);
+  return text;
+}
 
 class Descriptor {
  public:
@@ -40,7 +49,7 @@ Result<std::vector<std::string>> list_files(const std::string& directory) {
   if (handle == nullptr) {
     const int reason = errno;
     const Code code = reason == ENOENT ? Code::not_found : Code::failed_precondition;
-    return fail(code, "open " + directory + ": " + std::strerror(reason));
+    return fail(code, "open " + directory + ": " + reason_of(reason));
   }
   std::vector<std::string> names;
   while (const dirent* entry = readdir(handle)) {
@@ -65,16 +74,16 @@ Result<std::string> read_text_file(const std::string& path) {
   };
   // O_NONBLOCK: a pipe with no writer must not stop the program.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return failed(std::strerror(errno));
+  if (file.get() < 0) return failed(reason_of(errno));
   struct stat status{};
-  if (fstat(file.get(), &status) != 0) return failed(std::strerror(errno));
+  if (fstat(file.get(), &status) != 0) return failed(reason_of(errno));
   if (!S_ISREG(status.st_mode)) return failed("not a regular file");
   std::string text;
   std::array<char, 65536> buffer{};
   while (true) {
     const ssize_t count = read(file.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return failed(std::strerror(errno));
+    if (count < 0) return failed(reason_of(errno));
     if (count == 0) return text;
     if (text.size() + static_cast<std::size_t>(count) > kFileBytesMax) {
       return failed("larger than 16 MiB");

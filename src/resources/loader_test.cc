@@ -69,7 +69,7 @@ TEST(Loader, TakesYamlFilesOfEachDirectoryInOrder) {
 TEST(Loader, AMissingDirectoryIsAnErrorWithItsName) {
   const auto loaded = load_resources({"/does/not/exist"}, {.app_id = "app"});
   ASSERT_FALSE(loaded);
-  EXPECT_EQ(loaded.error().message(), "open /does/not/exist: No such file or directory");
+  EXPECT_EQ(loaded.error().message(), "open /does/not/exist: no such file or directory");
 }
 
 TEST(Loader, AMalformedDocumentIsLeftOutAndItsNeighboursStay) {
@@ -92,7 +92,7 @@ TEST(Loader, WhatCannotBeReadIsANotice) {
   ASSERT_TRUE(loaded);
   EXPECT_THAT(names(loaded->components), ElementsAre("a"));
   EXPECT_THAT(loaded->notices, has_notice("pipe.yaml: not a regular file"));
-  EXPECT_THAT(loaded->notices, has_notice("link.yaml: No such file"));
+  EXPECT_THAT(loaded->notices, has_notice("link.yaml: no such file"));
 }
 
 TEST(Loader, OtherKindsAndVersionsArePassedOver) {

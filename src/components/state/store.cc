@@ -76,8 +76,9 @@ Result<std::optional<std::int64_t>> parse_ttl(const Properties& metadata) {
   if (found == metadata.end() || found->second.empty()) return std::nullopt;
   const auto seconds = parse_int<std::int64_t>(found->second);
   if (!seconds) {
-    return fail(Code::invalid_argument, "incorrect value for metadata 'ttlInSeconds': " +
-                                            outrigger::quoted(found->second) + " is not a whole number");
+    return fail(Code::invalid_argument,
+                "incorrect value for metadata 'ttlInSeconds': " + outrigger::quoted(found->second) +
+                    " is not a whole number");
   }
   if (*seconds < -1 || *seconds > std::numeric_limits<std::int32_t>::max()) {
     return fail(Code::invalid_argument,

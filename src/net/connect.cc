@@ -117,8 +117,7 @@ Result<std::vector<std::string>> look_up(const std::string& host) {
   }
   ::freeaddrinfo(found);
   // IPv4 first: what listens on "localhost" listens there more often than on ::1.
-  std::stable_partition(addresses.begin(), addresses.end(),
-                        [](const std::string& a) { return a.find(':') == std::string::npos; });
+  std::ranges::sort(addresses, {}, [](const std::string& a) { return a.find(':') != a.npos; });
   return addresses;
 }
 

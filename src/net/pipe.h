@@ -72,6 +72,8 @@ class Pipe {
   }
   [[nodiscard]] std::size_t available() const noexcept { return bytes_; }
   [[nodiscard]] bool ended() const noexcept { return finished_ || error_.has_value(); }
+  /// The producer has finished; bytes may still be there.
+  [[nodiscard]] bool finished() const noexcept { return finished_; }
   [[nodiscard]] const Headers& trailers() const noexcept { return trailers_; }
   /// No more will be read: drops what is there and tells the producer.
   void close() noexcept;

@@ -19,6 +19,8 @@ constexpr int kReadsPerTurn = 4;
 // Small sends are gathered into one piece up to this size.
 constexpr std::size_t kGatherBytes = 16 * 1024;
 constexpr std::size_t kPiecesPerCall = 16;
+// An owner that has so much unsent may be holding back: it is told when all of it has left.
+constexpr std::size_t kNotifyBytes = 64 * 1024;
 
 char* read_buffer() {
   thread_local const std::unique_ptr<char[]> buffer(new char[kReadBytes]);
@@ -40,6 +42,7 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
 
   void start(Events& events) override {
     events_ = &events;
+    if (watch_.is_open()) return;
     auto opened = watch_.open(fd_, *this, true, false);
     OUT_ASSERT(opened.has_value());
   }
@@ -57,6 +60,7 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
     } else {
       out_.push_back(std::move(bytes));
     }
+    if (unsent_ >= kNotifyBytes) drain_owed_ = true;
     if (!blocked_) loop_.at_turn_end(*this);
   }
 
@@ -131,7 +135,6 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
   }
 
   void flush() {
-    const bool had_blocked = had_blocked_;
     while (!out_.empty()) {
       std::array<iovec, kPiecesPerCall> pieces;
       std::size_t count = 0;
@@ -147,17 +150,17 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
       if (sent < 0) {
         if (errno == EINTR) continue;
         if (errno != EAGAIN) return fail_with(broken(peer_, "writing to", errno));
-        blocked_ = had_blocked_ = true;
+        blocked_ = drain_owed_ = true;
         return;
       }
       drop_sent(static_cast<std::size_t>(sent));
     }
-    had_blocked_ = false;
+    const bool drained = std::exchange(drain_owed_, false);
     if (finishing_ && !shut_) {
       shut_ = true;
       ::shutdown(fd_, SHUT_WR);
     }
-    if (had_blocked && events_ != nullptr) events_->on_drained();
+    if (drained && events_ != nullptr) events_->on_drained();
   }
 
   void drop_sent(std::size_t bytes) {
@@ -200,8 +203,8 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
   std::deque<std::string> out_;
   std::size_t sent_of_first_ = 0;
   std::size_t unsent_ = 0;
-  bool blocked_ = false;      // The kernel's buffer is full: waiting for it.
-  bool had_blocked_ = false;  // on_drained() is owed.
+  bool blocked_ = false;     // The kernel's buffer is full: waiting for it.
+  bool drain_owed_ = false;  // on_drained() is.
   bool paused_ = false;
   bool ended_ = false;
   bool finishing_ = false;

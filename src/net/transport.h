@@ -24,7 +24,8 @@ class Transport {
     virtual void on_end() = 0;
     /// The connection is broken. The last callback.
     virtual void on_error(const Error& error) = 0;
-    /// unsent() has fallen to zero after not all could be written at once.
+    /// unsent() has fallen to zero after the kernel did not take all at once, or after it had
+    /// reached 64 KiB.
     virtual void on_drained() = 0;
     /// A TLS handshake ended well: peer() is complete. Not called for plain transports.
     virtual void on_secured() {}
@@ -34,7 +35,7 @@ class Transport {
   };
 
   virtual ~Transport() = default;
-  /// Begins to read. Called once.
+  /// Begins to read. Called again, it hands the callbacks over to another owner.
   virtual void start(Events& events) = 0;
   /// Stops and restarts the callbacks with bytes: back-pressure to the peer.
   virtual void pause_reading(bool paused) = 0;

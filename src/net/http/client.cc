@@ -1,0 +1,241 @@
+#include "net/http/client.h"
+
+#include "base/scope.h"
+#include "net/http/client_connection.h"
+#include "net/tls.h"
+
+namespace outrigger::net {
+namespace http {
+namespace {
+
+/// The handshake of a connection whose protocol ALPN decides.
+class Handshake final : public Transport::Events {
+ public:
+  Completion<> done;
+  void on_bytes(std::string_view) override {
+    done.set(fail(Code::unavailable, "the server spoke before its turn"));
+  }
+  void on_end() override { done.set(fail(Code::unavailable, "EOF in the TLS handshake")); }
+  void on_error(const Error& error) override { done.set(std::unexpected(error)); }
+  void on_drained() override {}
+  void on_secured() override { done.set({}); }
+};
+
+bool replayable(const Request& request) {
+  if (request.body.is_stream()) return false;
+  const std::string& method = request.method;
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE" ||
+         request.headers.contains("idempotency-key") ||
+         request.headers.contains("x-idempotency-key");
+}
+
+}  // namespace
+}  // namespace http
+
+struct Client::Impl final : http::ClientConnection::Owner {
+  using Connection = std::shared_ptr<http::ClientConnection>;
+  struct Pool {
+    std::vector<Connection> idle;   // HTTP/1.1, most recently used last.
+    std::vector<Connection> multi;  // HTTP/2.
+    std::size_t connecting = 0;     // HTTP/2: later callers wait for the first one's connection.
+    Signal connected;
+  };
+
+  explicit Impl(ClientOptions options) : options(std::move(options)) {}
+  ~Impl() { OUT_ASSERT(all.empty()); }
+
+  ClientOptions options;
+  std::unordered_map<std::string, Pool> pools;
+  std::unordered_map<http::ClientConnection*, Connection> all;
+  Scope scope;
+  bool closed = false;
+  Timer sweep_timer{[this] { sweep(); }};
+
+  // http::ClientConnection::Owner
+  void on_idle(http::ClientConnection& connection) override {
+    connection.idle_since = Loop::current().now();
+    if (!sweep_timer.running()) sweep_timer.start(options.idle_timeout);
+    const auto found = all.find(&connection);
+    if (found == all.end()) return;
+    Pool& pool = pools[connection.endpoint_key];
+    if (std::find(pool.multi.begin(), pool.multi.end(), found->second) != pool.multi.end()) return;
+    if (closed || pool.idle.size() >= options.idle_connections_max) return retire(found->second);
+    pool.idle.push_back(found->second);
+  }
+  void on_gone(http::ClientConnection& connection) override {
+    const auto found = all.find(&connection);
+    if (found == all.end()) return;
+    const Connection kept = found->second;
+    Pool& pool = pools[connection.endpoint_key];
+    std::erase(pool.idle, kept);
+    std::erase(pool.multi, kept);
+    // Going away with requests in flight: it stays until they have ended.
+    if (connection.calls() != 0) return;
+    all.erase(found);
+    // Not destroyed in its own callback.
+    Loop::current().post([kept] {});
+  }
+  void retire(const Connection& connection) {
+    Loop::current().post([connection] { connection->close(); });
+  }
+
+  void sweep() {
+    const TimePoint now = Loop::current().now();
+    std::vector<Connection> old;
+    bool left = false;
+    for (auto& [key, pool] : pools) {
+      for (auto* list : {&pool.idle, &pool.multi}) {
+        for (const Connection& connection : *list) {
+          if (connection->calls() != 0) continue;
+          if (now - connection->idle_since >= options.idle_timeout) {
+            old.push_back(connection);
+          } else {
+            left = true;
+          }
+        }
+      }
+    }
+    for (const Connection& connection : old) connection->close();
+    std::erase_if(pools, [](const auto& entry) {
+      const Pool& pool = entry.second;
+      return pool.idle.empty() && pool.multi.empty() && pool.connecting == 0 &&
+             !pool.connected.has_waiters();
+    });
+    if (left) sweep_timer.start(options.idle_timeout / 2);
+  }
+
+  Connection pooled(const std::string& key, bool fresh) {
+    const auto found = pools.find(key);
+    if (found == pools.end()) return nullptr;
+    Pool& pool = found->second;
+    for (const Connection& connection : pool.multi) {
+      if (connection->takes_requests()) return connection;
+    }
+    while (!fresh && !pool.idle.empty()) {
+      Connection connection = std::move(pool.idle.back());
+      pool.idle.pop_back();
+      if (connection->takes_requests()) return connection;
+    }
+    return nullptr;
+  }
+
+  Task<Result<Connection>> acquire(Endpoint endpoint, std::string key, bool fresh);
+  Task<Result<Connection>> open(Endpoint endpoint, std::string key);
+};
+
+namespace {
+
+Task<Result<std::unique_ptr<Transport>>> open_transport(Endpoint endpoint) {
+  auto transport = co_await connect(endpoint.address);
+  if (!transport || !endpoint.tls) co_return transport;
+  const std::string name =
+      endpoint.server_name.empty() ? endpoint.address.host : endpoint.server_name;
+  co_return endpoint.tls->connect(std::move(*transport), name);
+}
+
+/// The transport with its handshake done, for the protocol to be known.
+Task<Result<std::unique_ptr<Transport>>> open_secured(Endpoint endpoint) {
+  OUT_CO_TRY(auto transport, co_await open_transport(endpoint));
+  http::Handshake handshake;
+  transport->start(handshake);
+  auto secured = co_await handshake.done.wait();
+  if (!secured) co_return std::unexpected(std::move(secured).error());
+  co_return std::move(transport);
+}
+
+}  // namespace
+
+Task<Result<Client::Impl::Connection>> Client::Impl::open(Endpoint endpoint, std::string key) {
+  const bool negotiate = endpoint.tls && endpoint.protocol == Endpoint::Protocol::negotiate;
+  auto opening = negotiate ? open_secured(endpoint) : open_transport(endpoint);
+  OUT_CO_TRY(auto transport, co_await with_timeout(std::move(opening), options.connect_timeout));
+  if (closed) co_return fail(Code::cancelled, "the client is closed");
+  const bool http2 = endpoint.protocol == Endpoint::Protocol::http2 ||
+                     (negotiate && transport->peer().alpn == "h2");
+  Connection connection;
+  if (http2) {
+    connection = http::make_http2_client(std::move(transport), *this, options);
+  } else {
+    connection = http::make_http1_client(std::move(transport), *this, options);
+  }
+  connection->endpoint_key = key;
+  all.emplace(connection.get(), connection);
+  if (http2) pools[key].multi.push_back(connection);
+  co_return connection;
+}
+
+Task<Result<Client::Impl::Connection>> Client::Impl::acquire(Endpoint endpoint, std::string key,
+                                                             bool fresh) {
+  for (;;) {
+    if (Connection connection = pooled(key, fresh)) co_return connection;
+    // One connection attempt at a time where requests can share it.
+    if (endpoint.protocol != Endpoint::Protocol::http2 || pools[key].connecting == 0) break;
+    auto woken = co_await pools[key].connected.wait();
+    if (!woken) co_return std::unexpected(std::move(woken).error());
+  }
+  ++pools[key].connecting;
+  auto connection = co_await open(std::move(endpoint), key);
+  Pool& pool = pools[key];
+  --pool.connecting;
+  pool.connected.notify_all();
+  co_return connection;
+}
+
+std::string Endpoint::key() const {
+  std::string key = address.to_string();
+  key += protocol == Protocol::http2 ? "|2|" : protocol == Protocol::http1 ? "|1|" : "|n|";
+  if (tls) key += server_name + "|" + std::to_string(reinterpret_cast<std::uintptr_t>(tls.get()));
+  return key;
+}
+
+Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Client::~Client() = default;
+
+Task<Result<Response>> Client::send(Endpoint endpoint, Request request) {
+  if (impl_->closed) co_return fail(Code::cancelled, "the client is closed");
+  const std::string key = endpoint.key();
+  for (bool fresh = false;; fresh = true) {
+    OUT_CO_TRY(auto connection, co_await impl_->acquire(endpoint, key, fresh));
+    const bool reused = connection->used_before;
+    auto call = connection->start(request);
+    if (!call) {
+      if (call.error().code() == Code::unavailable && !fresh) continue;
+      co_return std::unexpected(std::move(call).error());
+    }
+    auto response = co_await (*call)->done.wait();
+    if (response) co_return response;
+    Cancellation* mine = co_await this_cancellation();
+    if (mine != nullptr && mine->requested()) {
+      (*call)->cancel();
+      co_return response;
+    }
+    // A kept connection that the server closed as we wrote to it.
+    const bool again = reused && !fresh && (*call)->unanswered && http::replayable(request);
+    if (!again) co_return response;
+  }
+}
+
+void Client::forget(const Endpoint& endpoint) {
+  const auto found = impl_->pools.find(endpoint.key());
+  if (found == impl_->pools.end()) return;
+  std::vector<Impl::Connection> dropped;
+  dropped.swap(found->second.idle);
+  for (const Impl::Connection& connection : found->second.multi) dropped.push_back(connection);
+  found->second.multi.clear();
+  for (const Impl::Connection& connection : dropped) {
+    if (connection->calls() == 0) impl_->retire(connection);
+  }
+}
+
+Task<void> Client::close() {
+  impl_->closed = true;
+  impl_->sweep_timer.stop();
+  std::vector<Impl::Connection> open;
+  for (auto& [raw, connection] : impl_->all) open.push_back(connection);
+  for (const Impl::Connection& connection : open) connection->close();
+  impl_->all.clear();
+  impl_->pools.clear();
+  co_return;
+}
+
+}  // namespace outrigger::net

@@ -1,0 +1,414 @@
+#include <deque>
+
+#include "net/http/connection.h"
+#include "net/http1/request_parser.h"
+#include "net/http1/serialise.h"
+
+namespace outrigger::net::http {
+namespace {
+
+// Of a request that was answered before it was read to its end, so much is read and dropped to
+// keep the connection; above that it is closed (Go's server does the same).
+constexpr std::size_t kDiscardMaxBytes = 256 * 1024;
+// A client that pipelines is not read further than this ahead.
+constexpr std::size_t kPipelineMaxBytes = 64 * 1024;
+
+http1::Limits limits_of(const ServerOptions& options) {
+  http1::Limits limits;
+  limits.head_bytes_max = options.head_bytes_max;
+  limits.target_bytes_max = options.head_bytes_max;
+  return limits;
+}
+
+/// One connection's HTTP/1.1: requests are answered one after the other, in order.
+class Http1Server final : public Protocol,
+                          Pipe::ProducerEvents,
+                          Pipe::ConsumerEvents,
+                          Loop::TurnEnd {
+ public:
+  explicit Http1Server(Host& host) : host_(host), parser_(limits_of(host.options())) {}
+  ~Http1Server() override {
+    loop_.withdraw(*this);
+    leave_pipes();
+  }
+
+  void on_bytes(std::string_view bytes) override {
+    if (unconsumed_.empty()) {
+      advance(bytes);
+      if (!over_) unconsumed_.assign(bytes);
+    } else {
+      unconsumed_.append(bytes);
+      std::string_view rest(unconsumed_);
+      advance(rest);
+      unconsumed_.erase(0, unconsumed_.size() - rest.size());
+    }
+    after_input();
+  }
+
+  void on_end() override {
+    ended_ = true;
+    if (phase_ == Phase::head) return host_.close(false);
+    // A client that ends its sending side has gone, as Go's server sees it: what is done for it is
+    // cancelled, though the answer is still sent.
+    abort_request("the client closed the connection before the end of its request");
+    if (cancellation_) cancellation_->request();
+  }
+
+  void on_closed() override {
+    over_ = true;
+    head_timer_.stop();
+    loop_.withdraw(*this);
+    abort_request("the client closed the connection");
+    if (response_pipe_) response_pipe_->close();
+    leave_pipes();
+    if (cancellation_) cancellation_->request();
+  }
+
+  void on_drained() override { pump(); }
+
+  void drain() override {
+    if (phase_ == Phase::head) host_.close(true);
+    // Otherwise the running answer says Connection: close.
+  }
+
+  bool quiet() const noexcept override { return scope_.running() == 0; }
+  bool idle() const noexcept override { return phase_ == Phase::head && unconsumed_.empty(); }
+
+ private:
+  enum class Phase : std::uint8_t { head, collecting, running };
+
+  // Takes events off `input` until more bytes or the end of the running request are needed.
+  void advance(std::string_view& input) {
+    while (!over_ && !(phase_ == Phase::running && request_complete_)) {
+      auto event = parser_.next(input);
+      if (!event) return refuse(event.error());
+      switch (event->kind) {
+        case http1::Event::Kind::need_more: return;
+        case http1::Event::Kind::head: begin(); break;
+        case http1::Event::Kind::body: take_body(event->body); break;
+        case http1::Event::Kind::end: end_body(); break;
+        case http1::Event::Kind::informational: break;  // Responses only.
+      }
+    }
+  }
+
+  void after_input() {
+    if (over_) return;
+    // What came together with its head is whole; the rest of a longer body will be streamed.
+    if (phase_ == Phase::collecting) {
+      request_pipe_ = std::make_shared<Pipe>();
+      request_pipe_->set_producer(this);
+      if (!request_.body.whole.empty()) request_pipe_->push(std::move(request_.body.whole));
+      request_.body = Body(request_pipe_);
+      if (expect_continue_) host_.transport().send(std::string(http1::kContinue));
+      dispatch();
+    }
+    const bool waiting = phase_ == Phase::running && request_complete_;
+    host_.transport().pause_reading((waiting && unconsumed_.size() > kPipelineMaxBytes) ||
+                                    (request_pipe_ && request_pipe_->full()));
+    const bool partial = phase_ == Phase::head && !unconsumed_.empty();
+    if (partial && !head_timer_.running()) head_timer_.start(host_.options().head_timeout);
+    if (!partial) head_timer_.stop();
+  }
+
+  void begin() {
+    http1::RequestHead& head = parser_.head();
+    request_ = Request();
+    request_.method = std::move(head.method);
+    request_.target = std::move(head.target);
+    request_.authority = std::move(head.authority);
+    request_.scheme = host_.transport().peer().tls ? "https" : "http";
+    request_.headers = std::move(head.headers);
+    request_.headers.remove("host");
+    request_.version = head.minor_version == 0 ? HttpVersion::http10 : HttpVersion::http11;
+    if (head.framing == http1::Framing::length) request_.content_length = head.content_length;
+    request_.peer = &host_.transport().peer();
+    keep_alive_ = head.keep_alive;
+    expect_continue_ = head.expect_continue;
+    version_ = request_.version;
+    request_length_ = request_.content_length;
+    is_head_ = request_.method == "HEAD";
+    request_complete_ = false;
+    discarded_ = 0;
+    phase_ = Phase::collecting;
+  }
+
+  void take_body(std::string_view bytes) {
+    if (phase_ == Phase::collecting) {
+      request_.body.whole.append(bytes);
+    } else if (request_pipe_) {
+      request_pipe_->push(bytes);
+    } else {
+      discarded_ += bytes.size();
+      if (response_done_ && discarded_ > kDiscardMaxBytes) host_.close(true);
+    }
+  }
+
+  void end_body() {
+    request_complete_ = true;
+    if (phase_ == Phase::collecting) {
+      request_.body.trailers = std::move(parser_.trailers());
+      dispatch();
+    } else if (request_pipe_) {
+      request_pipe_->finish(std::move(parser_.trailers()));
+    }
+    if (phase_ == Phase::running && !responding_ && response_done_) next_request();
+  }
+
+  void dispatch() {
+    phase_ = Phase::running;
+    responding_ = response_done_ = false;
+    cancellation_ = std::make_unique<Cancellation>();
+    scope_.spawn(answer(std::move(request_)), *cancellation_);
+  }
+
+  Task<void> answer(Request request) {
+    auto response = co_await handle_safely(host_.handler(), std::move(request));
+    if (over_) {
+      if (response.body.stream) response.body.stream->close();
+    } else {
+      respond(std::move(response));
+    }
+    // Posted, for the scope counts this task until it has returned.
+    if (over_) loop_.post([this] { host_.on_task_ended(); });
+  }
+
+  void respond(Response response) {
+    // A body that nobody reads any more is dropped as it comes.
+    if (!request_complete_ && request_pipe_) drop_request_body();
+    const bool reusable = keep_alive_ && !host_.draining() && !ended_;
+    const bool stream = response.body.is_stream();
+    const bool chunkable = version_ != HttpVersion::http10;
+    http1::StatusLine line;
+    line.status = response.status;
+    if (!stream) {
+      line.framing = http1::Framing::length;
+      line.content_length = response.content_length.value_or(response.body.whole.size());
+      if (!is_head_) line.content_length = response.body.whole.size();
+    } else if (response.content_length) {
+      line.framing = http1::Framing::length;
+      line.content_length = *response.content_length;
+    } else {
+      line.framing = chunkable ? http1::Framing::chunked : http1::Framing::until_close;
+    }
+    close_after_ = !reusable || line.framing == http1::Framing::until_close;
+    chunked_ = line.framing == http1::Framing::chunked;
+    if (close_after_) {
+      line.connection = "close";
+    } else if (!chunkable) {
+      line.connection = "keep-alive";
+    }
+    if (!response.headers.contains("date")) response.headers.add("Date", http_date());
+    std::string out;
+    out.reserve(256 + response.body.whole.size());
+    http1::append_response_head(out, line, response.headers);
+    const bool bodyless = is_head_ || response.status == 204 || response.status == 304;
+    if (!stream || bodyless) {
+      if (!bodyless) out += response.body.whole;
+      host_.transport().send(std::move(out));
+      if (stream) response.body.stream->close();
+      return response_complete();
+    }
+    host_.transport().send(std::move(out));
+    responding_ = true;
+    promised_ = response.content_length;
+    response_pipe_ = std::move(response.body.stream);
+    response_pipe_->set_consumer(this);
+    pump();
+  }
+
+  // Moves the response stream into the transport as far as there is room.
+  void pump() {
+    while (response_pipe_ && !over_ && host_.transport().unsent() < kSendHighWaterBytes) {
+      std::string bytes = response_pipe_->take();
+      if (!bytes.empty()) {
+        if (!send_part(std::move(bytes))) return;
+        continue;
+      }
+      if (response_pipe_->at_end()) {
+        if (promised_ && *promised_ != 0) return host_.close(false);
+        if (chunked_) {
+          std::string last;
+          http1::append_last_chunk(last, response_pipe_->trailers());
+          host_.transport().send(std::move(last));
+        }
+        leave_response_pipe();
+        return response_complete();
+      }
+      // A body that breaks off must not look complete: cut the connection.
+      if (response_pipe_->error() != nullptr) return host_.close(false);
+      return;
+    }
+  }
+
+  bool send_part(std::string bytes) {
+    if (promised_) {
+      if (bytes.size() > *promised_) {
+        host_.close(false);
+        return false;
+      }
+      *promised_ -= bytes.size();
+    }
+    if (!chunked_) {
+      host_.transport().send(std::move(bytes));
+      return true;
+    }
+    std::string begin;
+    http1::append_chunk_begin(begin, bytes.size());
+    host_.transport().send(std::move(begin));
+    bytes += http1::kChunkEnd;
+    host_.transport().send(std::move(bytes));
+    return true;
+  }
+
+  void response_complete() {
+    responding_ = false;
+    response_done_ = true;
+    if (close_after_) return host_.close(true);
+    if (request_complete_) return next_request();
+    if (discarded_ > kDiscardMaxBytes || (request_length_ && *request_length_ > kDiscardMaxBytes)) {
+      host_.close(true);
+    }
+  }
+
+  void next_request() {
+    leave_pipes();
+    request_pipe_.reset();
+    phase_ = Phase::head;
+    if (host_.draining()) return host_.close(true);
+    if (ended_ && unconsumed_.empty()) return host_.close(true);
+    if (unconsumed_.empty()) {
+      host_.transport().pause_reading(false);
+    } else {
+      // Not here: this may be called from inside advance().
+      loop_.at_turn_end(*this);
+    }
+  }
+
+  void on_turn_end() override {
+    if (over_) return;
+    if (pump_wanted_) {
+      pump_wanted_ = false;
+      pump();
+    }
+    if (!over_ && phase_ == Phase::head && !unconsumed_.empty()) on_bytes({});
+  }
+
+  void refuse(const Error& error) {
+    // In the middle of an answer nothing can be said any more.
+    if (phase_ != Phase::head && phase_ != Phase::collecting) {
+      abort_request(error.message());
+      if (responding_) return host_.close(false);
+      keep_alive_ = false;
+      return;
+    }
+    phase_ = Phase::running;
+    request_complete_ = true;
+    std::string out;
+    const std::string body = error.message() + "\n";
+    http1::StatusLine line;
+    line.status = error.http_status() != 0 ? error.http_status() : 400;
+    line.framing = http1::Framing::length;
+    line.content_length = body.size();
+    line.connection = "close";
+    http1::append_response_head(
+        out, line, {{"Content-Type", "text/plain; charset=utf-8"}, {"Date", http_date()}});
+    host_.transport().send(out + body);
+    host_.close(true);
+    over_ = true;
+  }
+
+  void abort_request(const std::string& why) {
+    if (request_pipe_ && !request_complete_) {
+      request_pipe_->abort(Error(Code::cancelled, why));
+    }
+    request_complete_ = true;
+  }
+
+  void drop_request_body() {
+    discarded_ += request_pipe_->available();
+    request_pipe_->set_producer(nullptr);
+    request_pipe_->close();
+    request_pipe_.reset();
+    host_.transport().pause_reading(false);
+  }
+
+  void leave_pipes() {
+    if (request_pipe_) request_pipe_->set_producer(nullptr);
+    leave_response_pipe();
+  }
+  void leave_response_pipe() {
+    if (response_pipe_) response_pipe_->set_consumer(nullptr);
+    response_pipe_.reset();
+  }
+
+  // Pipe::ProducerEvents, of the request's body
+  void on_taken(std::size_t) override {
+    if (!over_ && request_pipe_ && !request_pipe_->full()) host_.transport().pause_reading(false);
+  }
+  void on_consumer_closed() override {
+    if (!over_) host_.transport().pause_reading(false);
+  }
+  // Pipe::ConsumerEvents, of the response's body
+  void on_readable() override {
+    pump_wanted_ = true;
+    loop_.at_turn_end(*this);
+  }
+
+  void on_head_timeout() {
+    refuse(Error(Code::deadline_exceeded, "request head was not complete in time")
+               .with_http_status(408));
+  }
+
+  Host& host_;
+  Loop& loop_ = Loop::current();
+  http1::RequestParser parser_;
+  std::string unconsumed_;
+  Phase phase_ = Phase::head;
+  Request request_;
+  HttpVersion version_ = HttpVersion::http11;
+  std::optional<std::uint64_t> request_length_;
+  std::shared_ptr<Pipe> request_pipe_;
+  std::shared_ptr<Pipe> response_pipe_;
+  std::optional<std::uint64_t> promised_;  // Bytes of a Content-Length still to be sent.
+  std::unique_ptr<Cancellation> cancellation_;
+  Scope scope_;
+  Timer head_timer_{[this] { on_head_timeout(); }};
+  std::size_t discarded_ = 0;
+  bool keep_alive_ = true;
+  bool expect_continue_ = false;
+  bool is_head_ = false;
+  bool request_complete_ = false;
+  bool responding_ = false;
+  bool response_done_ = false;
+  bool chunked_ = false;
+  bool close_after_ = false;
+  bool pump_wanted_ = false;
+  bool ended_ = false;
+  bool over_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Protocol> make_http1_server(Host& host) {
+  return std::make_unique<Http1Server>(host);
+}
+
+Task<Response> handle_safely(RequestHandler& handler, Request request) {
+  std::string what;
+  try {
+    auto response = co_await handler.handle(std::move(request));
+    co_return response;
+  } catch (const std::exception& error) {
+    what = error.what();
+  } catch (...) {
+    what = "unknown exception";
+  }
+  Response response;
+  response.status = 500;
+  response.headers.add("Content-Type", "text/plain; charset=utf-8");
+  response.body = "internal error: " + what + "\n";
+  co_return response;
+}
+
+}  // namespace outrigger::net::http

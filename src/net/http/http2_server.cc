@@ -1,0 +1,348 @@
+#include <charconv>
+
+#include "net/http/connection.h"
+#include "net/http/http2_link.h"
+
+namespace outrigger::net::http {
+namespace {
+
+// Between the announcement of the end and the end: about a round trip (RFC 9113, section 6.8).
+constexpr auto kGoawayNotice = std::chrono::milliseconds(100);
+// A client may ping too often so many times before it is told to stop (grpc-go: 2).
+constexpr int kPingStrikesMax = 2;
+
+http2::Settings settings_of(const ServerOptions& options) {
+  http2::Settings settings;
+  settings.concurrent_streams_max = options.concurrent_streams_max;
+  settings.header_list_bytes_max = static_cast<std::uint32_t>(options.header_list_bytes_max);
+  settings.oversized_head =
+      options.grpc ? http2::OversizedHead::reset : http2::OversizedHead::answer_431;
+  return settings;
+}
+
+class Http2Server;
+
+/// One request and its answer. Lives until its stream is closed and its task has ended.
+class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
+ public:
+  Exchange(Http2Server& server, http2::Stream& stream) : server_(server), stream_(&stream) {}
+  ~Exchange() {
+    if (request_pipe_) request_pipe_->set_producer(nullptr);
+  }
+
+  void begin(http2::RequestHead&& head);
+  void on_data(std::string_view bytes);
+  void on_end(Headers&& trailers);
+  void on_stream_closed();
+  /// Gives the request to the handler: whole if all of it has come, streamed otherwise.
+  void dispatch();
+  /// The response broke off: so must the stream.
+  void break_off() {
+    if (stream_ != nullptr) server_reset();
+  }
+  [[nodiscard]] std::int32_t stream_id() const noexcept { return stream_ ? stream_->id() : 0; }
+  [[nodiscard]] bool dead() const noexcept { return stream_ == nullptr && !running_; }
+
+ private:
+  Task<void> answer(Request request);
+  void respond(Response response);
+  void server_reset();
+  void on_taken(std::size_t bytes) override;
+  void on_consumer_closed() override;
+  void on_source_ready() override;
+  void on_source_broken() override;
+
+  Http2Server& server_;
+  http2::Stream* stream_;
+  Request request_;
+  std::shared_ptr<Pipe> request_pipe_;
+  PipeSource source_;
+  Cancellation cancellation_;
+  bool complete_ = false;
+  bool dispatched_ = false;
+  bool running_ = false;
+  bool discard_ = false;
+  bool is_head_ = false;
+};
+
+class Http2Server final : public Protocol, http2::Handler {
+ public:
+  explicit Http2Server(Host& host)
+      : host_(host),
+        writer_(host.transport(), [this] { after_write(); }),
+        session_(http2::Session::server(*this, settings_of(host.options()))) {
+    writer_.attach(session_);
+    writer_.request();
+    arm_keep_alive();
+  }
+  ~Http2Server() override { writer_.stop(); }
+
+  // Protocol
+  void on_bytes(std::string_view bytes) override {
+    heard_ = loop_.now();
+    auto fed = session_.feed(bytes);
+    for (std::size_t i = 0; i < arrived_.size(); ++i) {
+      if (arrived_[i] != nullptr) arrived_[i]->dispatch();
+    }
+    arrived_.clear();
+    writer_.request();
+    if (!fed) failed_ = true;
+  }
+  void on_end() override { host_.close(false); }
+  void on_closed() override {
+    over_ = true;
+    keep_alive_timer_.stop();
+    goaway_timer_.stop();
+    writer_.stop();
+    arrived_.clear();
+    session_.abandon(http2::ErrorCode::cancel);
+  }
+  void on_drained() override { writer_.request(); }
+  void drain() override {
+    session_.shutdown_notice();
+    writer_.request();
+    goaway_timer_.start(kGoawayNotice);
+  }
+  bool quiet() const noexcept override { return scope_.running() == 0; }
+  bool idle() const noexcept override { return session_.open_streams() == 0; }
+
+  // For the exchanges.
+  http2::Session& session() noexcept { return session_; }
+  Host& host() noexcept { return host_; }
+  Scope& scope() noexcept { return scope_; }
+  void flush() { writer_.request(); }
+  [[nodiscard]] bool over() const noexcept { return over_; }
+  void remove(Exchange* exchange) {
+    exchanges_.erase(exchange);
+    idle_since_ = loop_.now();
+  }
+  void break_off(Exchange* exchange, std::int32_t stream_id) {
+    if (over_ || !exchanges_.contains(exchange) || exchange->stream_id() != stream_id) return;
+    exchange->break_off();
+  }
+  void task_ended() {
+    if (over_) loop_.post([this] { host_.on_task_ended(); });
+  }
+
+ private:
+  // http2::Handler
+  void on_head(http2::Stream& stream, http2::RequestHead&& head, bool) override {
+    auto exchange = std::make_unique<Exchange>(*this, stream);
+    Exchange* raw = exchange.get();
+    stream.owner = raw;
+    exchanges_.emplace(raw, std::move(exchange));
+    raw->begin(std::move(head));
+    arrived_.push_back(raw);
+  }
+  void on_data(http2::Stream& stream, std::string_view bytes) override {
+    static_cast<Exchange*>(stream.owner)->on_data(bytes);
+  }
+  void on_end(http2::Stream& stream, Headers&& trailers) override {
+    static_cast<Exchange*>(stream.owner)->on_end(std::move(trailers));
+  }
+  void on_closed(http2::Stream& stream, http2::ErrorCode) override {
+    auto* exchange = static_cast<Exchange*>(stream.owner);
+    if (exchange == nullptr) return;
+    for (Exchange*& one : arrived_) {
+      if (one == exchange) one = nullptr;
+    }
+    exchange->on_stream_closed();
+    if (exchange->dead()) remove(exchange);
+  }
+  void on_ping() override {
+    const Duration least = host_.options().keep_alive.client_ping_min;
+    if (least == Duration::zero()) return;
+    const bool early = last_ping_ != TimePoint() && loop_.now() - last_ping_ < least;
+    last_ping_ = loop_.now();
+    if (!early) return;
+    if (++ping_strikes_ > kPingStrikesMax) {
+      session_.terminate(http2::ErrorCode::enhance_your_calm, "too_many_pings");
+    }
+  }
+  void on_ping_ack(std::uint64_t) override { ping_waiting_ = false; }
+
+  void after_write() {
+    if (over_) return;
+    if (failed_ || session_.done()) host_.close(true);
+  }
+
+  void arm_keep_alive() {
+    const KeepAlive& rules = host_.options().keep_alive;
+    Duration next = Duration::max();
+    if (rules.ping_after != Duration::zero()) next = rules.ping_after;
+    if (ping_waiting_) next = rules.ping_timeout;
+    if (rules.idle_max != Duration::zero()) next = std::min(next, rules.idle_max);
+    if (next != Duration::max()) keep_alive_timer_.start(next);
+  }
+  void on_keep_alive() {
+    const KeepAlive& rules = host_.options().keep_alive;
+    const TimePoint now = loop_.now();
+    if (ping_waiting_ && now - heard_ >= rules.ping_timeout) return host_.close(false);
+    if (rules.idle_max != Duration::zero() && idle() && now - idle_since_ >= rules.idle_max) {
+      return drain();
+    }
+    if (rules.ping_after != Duration::zero() && now - heard_ >= rules.ping_after) {
+      session_.ping(1);
+      ping_waiting_ = true;
+      writer_.request();
+    }
+    arm_keep_alive();
+  }
+
+  Host& host_;
+  Loop& loop_ = Loop::current();
+  SessionWriter writer_;
+  http2::Session session_;
+  std::unordered_map<Exchange*, std::unique_ptr<Exchange>> exchanges_;
+  std::vector<Exchange*> arrived_;  // In this feed; nullptr if already closed again.
+  Scope scope_;
+  Timer keep_alive_timer_{[this] { on_keep_alive(); }};
+  Timer goaway_timer_{[this] {
+    session_.goaway(http2::ErrorCode::no_error);
+    writer_.request();
+  }};
+  TimePoint heard_ = Loop::current().now();
+  TimePoint idle_since_ = Loop::current().now();
+  TimePoint last_ping_;
+  int ping_strikes_ = 0;
+  bool ping_waiting_ = false;
+  bool failed_ = false;
+  bool over_ = false;
+};
+
+void Exchange::begin(http2::RequestHead&& head) {
+  request_.method = std::move(head.method);
+  request_.scheme = std::move(head.scheme);
+  request_.authority = std::move(head.authority);
+  request_.target = std::move(head.path);
+  request_.headers = std::move(head.headers);
+  request_.version = HttpVersion::http2;
+  request_.peer = &server_.host().transport().peer();
+  if (const auto length = request_.headers.get("content-length")) {
+    std::uint64_t value = 0;
+    const auto parsed = std::from_chars(length->data(), length->data() + length->size(), value);
+    if (parsed.ec == std::errc()) request_.content_length = value;
+  }
+}
+
+void Exchange::on_data(std::string_view bytes) {
+  if (!dispatched_) {
+    request_.body.whole.append(bytes);
+  } else if (request_pipe_ && !discard_) {
+    request_pipe_->push(bytes);
+  } else {
+    server_.session().consume(*stream_, bytes.size());
+  }
+}
+
+void Exchange::on_end(Headers&& trailers) {
+  complete_ = true;
+  if (request_pipe_) return request_pipe_->finish(std::move(trailers));
+  request_.body.trailers = std::move(trailers);
+}
+
+void Exchange::dispatch() {
+  if (dispatched_) return;
+  dispatched_ = true;
+  if (complete_) {
+    server_.session().consume(*stream_, request_.body.whole.size());
+  } else {
+    request_pipe_ = std::make_shared<Pipe>(1U << 30);  // Flow control is the bound.
+    if (!request_.body.whole.empty()) request_pipe_->push(std::move(request_.body.whole));
+    request_pipe_->set_producer(this);
+    request_.body = Body(request_pipe_);
+  }
+  is_head_ = request_.method == "HEAD";
+  running_ = true;
+  server_.scope().spawn(answer(std::move(request_)), cancellation_);
+}
+
+Task<void> Exchange::answer(Request request) {
+  auto response = co_await handle_safely(server_.host().handler(), std::move(request));
+  running_ = false;
+  if (stream_ != nullptr) {
+    respond(std::move(response));
+  } else if (response.body.stream) {
+    response.body.stream->close();
+  }
+  Http2Server& server = server_;
+  // This object may go now; only the server is used after.
+  if (dead()) Loop::current().post([&server, this] { server.remove(this); });
+  server.task_ended();
+}
+
+void Exchange::respond(Response response) {
+  const bool grpc = server_.host().options().grpc;
+  if (!grpc && !response.headers.contains("date")) response.headers.add("date", http_date());
+  const bool bodyless = is_head_ || response.status == 204 || response.status == 304;
+  if (bodyless && response.body.stream) {
+    response.content_length.reset();
+    response.body.stream->close();
+    response.body.stream.reset();
+  }
+  if (!grpc && !response.body.is_stream() && response.status != 204 && response.status != 304 &&
+      !response.content_length && response.body.trailers.empty()) {
+    response.content_length = response.body.whole.size();
+  }
+  if (response.content_length && !response.headers.contains("content-length")) {
+    response.headers.add("content-length", std::to_string(*response.content_length));
+  }
+  http2::Body body;
+  if (response.body.is_stream()) {
+    source_.start(std::move(response.body.stream), *this);
+    body = http2::Body::from(source_);
+  } else if (!bodyless && !(response.body.whole.empty() && response.body.trailers.empty())) {
+    body = http2::Body::of(std::move(response.body.whole), std::move(response.body.trailers));
+  }
+  auto sent = server_.session().respond(*stream_, response.status, std::move(response.headers),
+                                        std::move(body));
+  if (!sent) server_reset();
+  server_.flush();
+}
+
+void Exchange::server_reset() {
+  source_.close();
+  server_.session().reset(*stream_, http2::ErrorCode::internal_error);
+  server_.flush();
+}
+
+void Exchange::on_stream_closed() {
+  stream_ = nullptr;
+  source_.close();
+  if (request_pipe_) {
+    request_pipe_->set_producer(nullptr);
+    if (!complete_)
+      request_pipe_->abort(Error(Code::cancelled, "the client cancelled the request"));
+  }
+  if (running_) cancellation_.request();
+}
+
+void Exchange::on_taken(std::size_t bytes) {
+  if (stream_ == nullptr) return;
+  server_.session().consume(*stream_, bytes);
+  server_.flush();
+}
+
+void Exchange::on_consumer_closed() {
+  // Nobody reads the request any more: let what still comes pass by.
+  discard_ = true;
+}
+
+void Exchange::on_source_ready() {
+  if (stream_ == nullptr) return;
+  server_.session().resume(*stream_);
+  server_.flush();
+}
+
+void Exchange::on_source_broken() {
+  // Not from inside the session's pull, which may be what asks.
+  Loop::current().post([this, &server = server_, id = stream_id()] { server.break_off(this, id); });
+}
+
+}  // namespace
+
+std::unique_ptr<Protocol> make_http2_server(Host& host) {
+  return std::make_unique<Http2Server>(host);
+}
+
+}  // namespace outrigger::net::http

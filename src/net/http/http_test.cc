@@ -1,0 +1,300 @@
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "base/scope.h"
+#include "net/http/client.h"
+#include "net/http/server.h"
+#include "net/tls.h"
+
+namespace outrigger::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+Task<void> trickle(std::shared_ptr<Pipe> pipe, std::size_t bytes) {
+  const std::string part(10'000, 'x');
+  while (bytes > 0) {
+    const std::size_t now = std::min(bytes, part.size());
+    auto written = co_await pipe->write(part.substr(0, now));
+    if (!written) co_return;
+    bytes -= now;
+  }
+  pipe->finish({{"x-sum", "ok"}});
+}
+
+/// Answers by the path of the request.
+class TestHandler final : public RequestHandler {
+ public:
+  std::atomic<int> cancelled = 0;
+  Scope scope;
+
+  Task<Response> handle(Request request) override {
+    Response response;
+    response.headers.add("x-method", request.method);
+    if (request.target == "/echo") {
+      auto body = co_await request.body.read_all(1U << 20);
+      if (!body) {
+        response.status = 413;
+        response.body = body.error().message();
+      } else {
+        response.body = *body;
+      }
+    } else if (request.target == "/mirror") {  // The stream itself goes back.
+      response.content_length = request.content_length;
+      response.body = std::move(request.body);
+    } else if (request.target == "/large") {
+      auto pipe = std::make_shared<Pipe>();
+      scope.spawn(trickle(pipe, 5'000'000));
+      response.body = Body(pipe);
+    } else if (request.target == "/broken") {
+      auto pipe = std::make_shared<Pipe>();
+      pipe->push(std::string_view("half"));
+      pipe->abort(Error(Code::unavailable, "gone"));
+      response.body = Body(pipe);
+    } else if (request.target == "/never") {
+      Completion<> never;
+      auto woken = co_await never.wait();
+      if (!woken) ++cancelled;
+    } else if (request.target == "/throw") {
+      throw std::runtime_error("oops");
+    } else {
+      response.status = 404;
+      response.body = "no such path";
+    }
+    co_return response;
+  }
+};
+
+struct Fixture {
+  explicit Fixture(ServerOptions options = {}) : server(make_server(std::move(options))) {
+    loops.start();
+    auto listener = Listener::bind("127.0.0.1", 0).value();
+    port = listener->port();
+    server->listen(std::move(listener));
+  }
+  ~Fixture() {
+    std::atomic<bool> done = false;
+    loops[0].post([&] { stopper.spawn(stop(&done)); });
+    while (!done) std::this_thread::yield();
+    loops.stop_and_join();
+  }
+  Task<void> stop(std::atomic<bool>* done) {
+    co_await server->stop(100ms);
+    *done = true;
+  }
+  std::unique_ptr<Server> make_server(ServerOptions options) {
+    return std::make_unique<Server>(loops, std::vector<RequestHandler*>{&handlers[0], &handlers[1]},
+                                    std::move(options));
+  }
+  Endpoint endpoint(Endpoint::Protocol protocol) const {
+    Endpoint to;
+    to.address = {"127.0.0.1", port};
+    to.protocol = protocol;
+    to.tls = client_tls;
+    to.server_name = client_tls ? "test.local" : "";
+    return to;
+  }
+  Loops loops{2};
+  Scope stopper;
+  std::array<TestHandler, 2> handlers;
+  std::unique_ptr<Server> server;
+  std::uint16_t port = 0;
+  std::shared_ptr<TlsContext> client_tls;
+};
+
+Request make_request(std::string method, std::string target, Body body = {}) {
+  Request request;
+  request.method = std::move(method);
+  request.target = std::move(target);
+  request.authority = "test.local";
+  request.body = std::move(body);
+  return request;
+}
+
+Task<Result<std::string>> fetch(Client& client, Endpoint to, Request request) {
+  auto response = co_await client.send(to, std::move(request));
+  if (!response) co_return std::unexpected(std::move(response).error());
+  auto body = co_await response->body.read_all(100U << 20);
+  if (!body) co_return body;
+  co_return std::to_string(response->status) + " " + *body;
+}
+
+template <class F>
+auto with_client(F use) {
+  auto scenario = [](F inner) -> Task<void> {
+    Client client;
+    co_await inner(client);
+    co_await client.close();
+  };
+  run(scenario(use));
+}
+
+class BothVersions : public testing::TestWithParam<Endpoint::Protocol> {};
+INSTANTIATE_TEST_SUITE_P(Http, BothVersions,
+                         testing::Values(Endpoint::Protocol::http1, Endpoint::Protocol::http2),
+                         [](const auto& info) {
+                           return info.param == Endpoint::Protocol::http1 ? "http1" : "http2";
+                         });
+
+Task<void> simple_exchanges(Client& client, Endpoint to) {
+  for (int i = 0; i < 3; ++i) {
+    auto echoed = co_await fetch(client, to, make_request("POST", "/echo", "hello"));
+    EXPECT_EQ(echoed.value_or("error"), "200 hello");
+    auto missing = co_await fetch(client, to, make_request("GET", "/nothing"));
+    EXPECT_EQ(missing.value_or("error"), "404 no such path");
+    auto thrown = co_await fetch(client, to, make_request("GET", "/throw"));
+    EXPECT_EQ(thrown.value_or("error"), "500 internal error: oops\n");
+  }
+}
+TEST_P(BothVersions, RequestsShareAConnectionAndGetTheirOwnAnswers) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return simple_exchanges(client, to); });
+}
+
+Task<void> large_bodies(Client& client, Endpoint to) {
+  auto large = co_await fetch(client, to, make_request("GET", "/large"));
+  EXPECT_EQ(large ? large->size() : 0, 5'000'004U);
+  auto pipe = std::make_shared<Pipe>();
+  Scope scope;
+  scope.spawn(trickle(pipe, 3'000'000));
+  Body body(pipe);
+  auto mirrored = co_await fetch(client, to, make_request("PUT", "/mirror", std::move(body)));
+  EXPECT_EQ(mirrored ? mirrored->size() : 0, 3'000'004U) << mirrored.error().message();
+  co_await scope.join();
+  auto after = co_await fetch(client, to, make_request("POST", "/echo", "still fine"));
+  EXPECT_EQ(after.value_or("error"), "200 still fine");
+}
+TEST_P(BothVersions, BodiesStreamBothWaysAtOnce) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return large_bodies(client, to); });
+}
+
+Task<void> too_large(Client& client, Endpoint to) {
+  std::string body(2U << 20, 'b');
+  auto refused = co_await fetch(client, to, make_request("POST", "/echo", std::move(body)));
+  if (refused) {
+    EXPECT_TRUE(refused->starts_with("413")) << *refused;
+  } else {
+    EXPECT_EQ(refused.error().code(), Code::unavailable);
+  }
+}
+TEST_P(BothVersions, ABodyAboveTheLimitIsRefused) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return too_large(client, to); });
+}
+
+Task<void> broken_body(Client& client, Endpoint to) {
+  auto broken = co_await fetch(client, to, make_request("GET", "/broken"));
+  EXPECT_FALSE(broken);
+}
+TEST_P(BothVersions, AResponseThatBreaksOffDoesNotLookComplete) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return broken_body(client, to); });
+}
+
+Task<void> give_up(Client& client, Endpoint to) {
+  auto late = co_await with_timeout(fetch(client, to, make_request("GET", "/never")), 20ms);
+  EXPECT_FALSE(late);
+  if (!late) EXPECT_EQ(late.error().code(), Code::deadline_exceeded);
+}
+TEST_P(BothVersions, AClientThatGivesUpCancelsTheHandler) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return give_up(client, to); });
+  while (fixture.handlers[0].cancelled + fixture.handlers[1].cancelled == 0) {
+    std::this_thread::yield();
+  }
+}
+
+Task<void> refused(Client& client, Endpoint to) {
+  auto answer = co_await fetch(client, to, make_request("GET", "/echo"));
+  EXPECT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), Code::unavailable);
+  EXPECT_NE(answer.error().message().find("dial 127.0.0.1:"), std::string::npos);
+}
+TEST_P(BothVersions, NobodyListeningIsUnavailable) {
+  Endpoint to;
+  to.address = {"127.0.0.1", Listener::bind("127.0.0.1", 0).value()->port()};
+  to.protocol = GetParam();
+  with_client([&](Client& client) { return refused(client, to); });
+}
+
+TEST(Listener, APortInUseIsAnErrorThatNamesIt) {
+  auto first = Listener::bind("127.0.0.1", 0).value();
+  auto second = Listener::bind("127.0.0.1", first->port());
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message().find(std::to_string(first->port())), std::string::npos);
+}
+
+/// A self-signed certificate for test.local: its certificate and key.
+std::pair<std::string, std::string> self_signed() {
+  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+  X509* cert = X509_new();
+  X509_set_version(cert, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+  X509_gmtime_adj(X509_getm_notBefore(cert), -60);
+  X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+  X509_set_pubkey(cert, key);
+  X509_NAME* name = X509_get_subject_name(cert);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                             reinterpret_cast<const unsigned char*>("test.local"), -1, -1, 0);
+  X509_set_issuer_name(cert, name);
+  X509_EXTENSION* san =
+      X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:test.local");
+  X509_add_ext(cert, san, -1);
+  X509_EXTENSION_free(san);
+  X509_sign(cert, key, nullptr);
+  auto text = [](auto write) {
+    BIO* bio = BIO_new(BIO_s_mem());
+    write(bio);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio, &data);
+    std::string out(data, static_cast<std::size_t>(size));
+    BIO_free(bio);
+    return out;
+  };
+  auto result = std::pair(text([&](BIO* bio) { PEM_write_bio_X509(bio, cert); }), text([&](BIO* b) {
+                            PEM_write_bio_PrivateKey(b, key, nullptr, nullptr, 0, nullptr, nullptr);
+                          }));
+  X509_free(cert);
+  EVP_PKEY_free(key);
+  return result;
+}
+
+TEST(Tls, AlpnChoosesTheVersionAndTheNameIsVerified) {
+  const auto [certificate, key] = self_signed();
+  TlsOptions server;
+  server.certificate_chain_pem = certificate;
+  server.private_key_pem = key;
+  server.alpn = {"h2", "http/1.1"};
+  ServerOptions options;
+  options.tls = TlsContext::server(server).value();
+  Fixture fixture(options);
+  for (const char* alpn : {"h2", "http/1.1"}) {
+    TlsOptions client;
+    client.ca_pem = certificate;
+    client.alpn = {alpn};
+    fixture.client_tls = TlsContext::client(client).value();
+    const Endpoint to = fixture.endpoint(Endpoint::Protocol::negotiate);
+    with_client([&](Client& one) { return simple_exchanges(one, to); });
+    with_client([&](Client& one) { return large_bodies(one, to); });
+  }
+  TlsOptions stranger;
+  fixture.client_tls = TlsContext::client(stranger).value();
+  const Endpoint to = fixture.endpoint(Endpoint::Protocol::http1);
+  auto distrust = [](Client& client, Endpoint there) -> Task<void> {
+    auto answer = co_await fetch(client, there, make_request("GET", "/echo"));
+    EXPECT_FALSE(answer);
+    EXPECT_NE(answer.error().message().find("self-signed"), std::string::npos)
+        << answer.error().message();
+  };
+  with_client([&](Client& client) { return distrust(client, to); });
+}
+
+}  // namespace
+}  // namespace outrigger::net

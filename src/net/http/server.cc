@@ -1,0 +1,240 @@
+#include "net/http/server.h"
+
+#include <ctime>
+#include <unordered_map>
+
+#include "base/scope.h"
+#include "net/http/connection.h"
+#include "net/tls.h"
+
+namespace outrigger::net {
+namespace http {
+namespace {
+
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// How long a connection that is being closed may take to send its last answer.
+constexpr auto kLinger = std::chrono::seconds(5);
+
+class ServerConnection;
+
+/// The connections of one loop.
+struct Shard {
+  Shard(Loop& loop, RequestHandler& handler, const ServerOptions& options)
+      : loop(loop), handler(handler), options(options) {}
+  Loop& loop;
+  RequestHandler& handler;
+  const ServerOptions& options;
+  std::unordered_map<ServerConnection*, std::unique_ptr<ServerConnection>> connections;
+  std::atomic<std::size_t> count = 0;
+  Signal emptied;
+  bool draining = false;
+
+  void add(int fd, Peer peer);
+  void remove(ServerConnection* connection);
+  Task<Result<>> stop(Duration grace);
+};
+
+class ServerConnection final : public Transport::Events, Host {
+ public:
+  ServerConnection(Shard& shard, std::unique_ptr<Transport> transport)
+      : shard_(shard), transport_(std::move(transport)) {}
+  ~ServerConnection() { protocol_.reset(); }
+
+  void start() { transport_->start(*this); }
+
+  void drain() {
+    if (protocol_) return protocol_->drain();
+    close(false);
+  }
+  void abort() { close(false); }
+
+  // Transport::Events
+  void on_bytes(std::string_view bytes) override {
+    if (closed_ || closing_) return;
+    if (protocol_) return protocol_->on_bytes(bytes);
+    // The first bytes tell the version: HTTP/2 begins with its preface.
+    first_bytes_ += bytes;
+    const std::string_view seen = std::string_view(first_bytes_).substr(0, kHttp2Preface.size());
+    const ServerOptions& server = shard_.options;
+    if (server.http2 && kHttp2Preface.starts_with(seen)) {
+      if (seen.size() < kHttp2Preface.size() && server.http1) return;
+      protocol_ = make_http2_server(*this);
+    } else if (server.http1) {
+      protocol_ = make_http1_server(*this);
+    } else {
+      protocol_ = make_http2_server(*this);  // It answers the wrong preface with a GOAWAY.
+    }
+    const std::string buffered = std::move(first_bytes_);
+    first_bytes_.clear();
+    protocol_->on_bytes(buffered);
+  }
+  void on_end() override {
+    if (closed_) return;
+    if (protocol_ && !closing_) return protocol_->on_end();
+    close(false);
+  }
+  void on_error(const Error&) override { close(false); }
+  void on_drained() override {
+    if (protocol_ && !closed_ && !closing_) protocol_->on_drained();
+  }
+
+  // Host
+  Transport& transport() noexcept override { return *transport_; }
+  RequestHandler& handler() noexcept override { return shard_.handler; }
+  const ServerOptions& options() const noexcept override { return shard_.options; }
+  bool draining() const noexcept override { return shard_.draining; }
+  void close(bool send_rest) override {
+    if (closed_) return;
+    if (send_rest && !closing_) {
+      // The sending side ends first; the rest of what the client sends is read and dropped for a
+      // while, because a reset could overtake our last answer.
+      closing_ = true;
+      transport_->finish_sending();
+      linger_.start(kLinger);
+      return;
+    }
+    if (send_rest) return;
+    closed_ = true;
+    linger_.stop();
+    transport_->close();
+    if (protocol_) protocol_->on_closed();
+    on_task_ended();
+  }
+  void on_task_ended() override {
+    if (!closed_ || removing_ || (protocol_ && !protocol_->quiet())) return;
+    removing_ = true;
+    // Later: the caller may be deep inside this object.
+    shard_.loop.post([this] { shard_.remove(this); });
+  }
+
+ private:
+  Shard& shard_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Protocol> protocol_;
+  std::string first_bytes_;
+  Timer linger_{[this] { close(false); }};
+  bool closing_ = false;
+  bool closed_ = false;
+  bool removing_ = false;
+};
+
+void Shard::add(int fd, Peer peer) {
+  auto transport = make_socket_transport(fd, std::move(peer));
+  if (options.tls) transport = options.tls->accept(std::move(transport));
+  auto connection = std::make_unique<ServerConnection>(*this, std::move(transport));
+  ServerConnection* raw = connection.get();
+  connections.emplace(raw, std::move(connection));
+  count.fetch_add(1, std::memory_order_relaxed);
+  raw->start();
+  if (draining) raw->abort();
+}
+
+void Shard::remove(ServerConnection* connection) {
+  connections.erase(connection);
+  count.fetch_sub(1, std::memory_order_relaxed);
+  if (connections.empty()) emptied.notify_all();
+}
+
+Task<Result<>> wait_empty(Shard& shard) {
+  while (!shard.connections.empty()) {
+    auto woken = co_await shard.emptied.wait();
+    if (!woken) co_return woken;
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Shard::stop(Duration grace) {
+  draining = true;
+  std::vector<ServerConnection*> all;
+  for (const auto& connection : connections) all.push_back(connection.first);
+  for (ServerConnection* connection : all) connection->drain();
+  auto emptied_in_time = co_await with_timeout(wait_empty(*this), grace);
+  if (emptied_in_time) co_return Result<>();
+  all.clear();
+  for (const auto& connection : connections) all.push_back(connection.first);
+  for (ServerConnection* connection : all) connection->abort();
+  // Cancelled handlers end soon; this waits for them without a limit.
+  Cancellation never;
+  [[maybe_unused]] auto done = co_await wait_empty(*this).under(never);
+  co_return Result<>();
+}
+
+}  // namespace
+
+std::string_view http_date() {
+  thread_local std::time_t made_at = 0;
+  thread_local char text[40];
+  thread_local std::size_t size = 0;
+  const std::time_t now = std::time(nullptr);
+  if (now != made_at) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    made_at = now;
+  }
+  return {text, size};
+}
+
+}  // namespace http
+
+struct Server::Impl {
+  Impl(Loops& loops, ServerOptions options) : loops(loops), options(std::move(options)) {}
+  Loops& loops;
+  ServerOptions options;
+  std::vector<std::unique_ptr<http::Shard>> shards;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::atomic<unsigned> next = 0;
+
+  void accepted(int fd, Peer peer) {
+    http::Shard& shard = *shards[next.fetch_add(1, std::memory_order_relaxed) % shards.size()];
+    if (Loop::on_a_loop() && &Loop::current() == &shard.loop) {
+      return shard.add(fd, std::move(peer));
+    }
+    shard.loop.post(
+        [&shard, fd, peer = std::move(peer)]() mutable { shard.add(fd, std::move(peer)); });
+  }
+};
+
+Server::Server(Loops& loops, std::vector<RequestHandler*> handlers, ServerOptions options)
+    : impl_(std::make_unique<Impl>(loops, std::move(options))) {
+  OUT_ASSERT(handlers.size() == loops.size());
+  for (unsigned i = 0; i < loops.size(); ++i) {
+    impl_->shards.push_back(std::make_unique<http::Shard>(loops[i], *handlers[i], impl_->options));
+  }
+}
+
+Server::~Server() = default;
+
+void Server::listen(std::unique_ptr<Listener> listener) {
+  Listener* raw = listener.get();
+  impl_->listeners.push_back(std::move(listener));
+  auto start = [this, raw] {
+    raw->start([this](int fd, Peer peer) { impl_->accepted(fd, std::move(peer)); });
+  };
+  if (Loop::on_a_loop()) return start();
+  impl_->loops[0].post(start);
+}
+
+namespace {
+
+Task<void> stop_shard(http::Shard& shard, Duration grace) {
+  std::move_only_function<Task<Result<>>()> make = [&shard, grace] { return shard.stop(grace); };
+  [[maybe_unused]] auto stopped = co_await call_on<void>(shard.loop, std::move(make));
+}
+
+}  // namespace
+
+Task<void> Server::stop(Duration grace) {
+  for (auto& listener : impl_->listeners) listener->close();
+  std::vector<Task<void>> all;
+  for (auto& shard : impl_->shards) all.push_back(stop_shard(*shard, grace));
+  co_await run_all(std::move(all));
+}
+
+std::size_t Server::connections() const noexcept {
+  std::size_t total = 0;
+  for (const auto& shard : impl_->shards) total += shard->count.load(std::memory_order_relaxed);
+  return total;
+}
+
+}  // namespace outrigger::net

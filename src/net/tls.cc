@@ -1,0 +1,360 @@
+#include "net/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+namespace outrigger::net {
+namespace {
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* object) const noexcept {
+    Free(object);
+  }
+};
+using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using ContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
+using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
+
+constexpr std::size_t kRecordBytes = 16 * 1024;
+
+std::string library_error() {
+  const unsigned long code = ERR_peek_last_error();
+  ERR_clear_error();
+  if (code == 0) return "unknown TLS error";
+  char text[256];
+  ERR_error_string_n(code, text, sizeof text);
+  return text;
+}
+
+std::unexpected<Error> bad(const std::string& what) {
+  return fail(Code::invalid_argument, "TLS: " + what + ": " + library_error());
+}
+
+std::string alpn_wire(const std::vector<std::string>& names) {
+  std::string wire;
+  for (const std::string& name : names) {
+    wire += static_cast<char>(name.size());
+    wire += name;
+  }
+  return wire;
+}
+
+BioPtr memory(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+Result<> use_certificate(SSL_CTX* context, const TlsOptions& options) {
+  const BioPtr chain = memory(options.certificate_chain_pem);
+  const X509Ptr leaf(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr));
+  if (!leaf) return bad("the certificate is not PEM");
+  if (SSL_CTX_use_certificate(context, leaf.get()) != 1) return bad("the certificate");
+  while (X509* next = PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr)) {
+    if (SSL_CTX_add0_chain_cert(context, next) != 1) {
+      X509_free(next);
+      return bad("the certificate chain");
+    }
+  }
+  ERR_clear_error();  // The end of the text is told as an error.
+  const BioPtr key_text = memory(options.private_key_pem);
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
+  if (!key) return bad("the private key is not PEM");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    return bad("the private key does not belong to the certificate");
+  }
+  return {};
+}
+
+Result<> use_roots(SSL_CTX* context, const std::string& pem) {
+  const BioPtr text = memory(pem);
+  int count = 0;
+  while (X509* root = PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr)) {
+    const X509Ptr owned(root);
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root);
+    ++count;
+  }
+  ERR_clear_error();
+  if (count == 0) return fail(Code::invalid_argument, "TLS: no certificate in the root CA text");
+  return {};
+}
+
+/// TLS between an owner and a plain transport: two memory buffers and OpenSSL in the middle.
+class TlsTransport final : public Transport, Transport::Events {
+ public:
+  TlsTransport(std::unique_ptr<Transport> inner, SslPtr ssl, bool server)
+      : inner_(std::move(inner)), ssl_(std::move(ssl)), peer_(inner_->peer()) {
+    in_ = BIO_new(BIO_s_mem());
+    out_ = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl_.get(), in_, out_);
+    if (server) {
+      SSL_set_accept_state(ssl_.get());
+    } else {
+      SSL_set_connect_state(ssl_.get());
+    }
+  }
+  ~TlsTransport() override {
+    if (gone_ != nullptr) *gone_ = true;
+  }
+
+  void start(Transport::Events& events) override {
+    events_ = &events;
+    if (started_) return;
+    started_ = true;
+    inner_->start(*this);
+    bool gone = false;
+    bool* const outer = std::exchange(gone_, &gone);
+    step();
+    if (!gone) gone_ = outer;
+  }
+  void pause_reading(bool paused) override { inner_->pause_reading(paused); }
+  void send(std::string bytes) override {
+    if (closed_ || bytes.empty()) return;
+    if (!secured_) {
+      early_ += bytes;
+      return;
+    }
+    encrypt(bytes);
+    flush();
+  }
+  std::size_t unsent() const noexcept override { return early_.size() + inner_->unsent(); }
+  void finish_sending() override {
+    if (closed_) return;
+    if (!secured_) {
+      finish_wanted_ = true;
+      return;
+    }
+    SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+    flush();
+    inner_->finish_sending();
+  }
+  void close() noexcept override {
+    closed_ = true;
+    inner_->close();
+  }
+  const Peer& peer() const noexcept override { return peer_; }
+
+ private:
+  // Transport::Events
+  void on_bytes(std::string_view bytes) override {
+    BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
+    bool gone = false;
+    bool* const outer = std::exchange(gone_, &gone);
+    step();
+    if (!gone) gone_ = outer;
+  }
+  void on_end() override {
+    if (!secured_) {
+      return give_up(Error(Code::unavailable, "TLS handshake with " + peer_.address + ": EOF"));
+    }
+    if (!ended_) {
+      // Cut off without close_notify: what follows a length or a frame knows how much was due.
+      ended_ = true;
+      events_->on_end();
+    }
+  }
+  void on_error(const Error& error) override { give_up(error); }
+  void on_drained() override { events_->on_drained(); }
+
+  // Handshake or decryption, as far as the bytes go. The owner may destroy this in a callback.
+  void step() {
+    bool& gone = *gone_;
+    if (!secured_) {
+      ERR_clear_error();
+      const int done = SSL_do_handshake(ssl_.get());
+      flush();
+      if (done != 1) {
+        const int why = SSL_get_error(ssl_.get(), done);
+        if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return;
+        return give_up(handshake_error());
+      }
+      note_peer();
+      secured_ = true;
+      if (!early_.empty()) {
+        encrypt(std::exchange(early_, {}));
+        flush();
+      }
+      if (finish_wanted_) finish_sending();
+      events_->on_secured();
+      if (gone || closed_) return;
+    }
+    decrypt(gone);
+  }
+
+  void decrypt(bool& gone) {
+    std::string plain(kRecordBytes, '\0');
+    while (!closed_) {
+      ERR_clear_error();
+      const int count = SSL_read(ssl_.get(), plain.data(), static_cast<int>(plain.size()));
+      if (count > 0) {
+        events_->on_bytes({plain.data(), static_cast<std::size_t>(count)});
+        if (gone) return;
+        continue;
+      }
+      const int why = SSL_get_error(ssl_.get(), count);
+      flush();
+      if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return;
+      if (why == SSL_ERROR_ZERO_RETURN) {
+        if (!std::exchange(ended_, true)) events_->on_end();
+        return;
+      }
+      return give_up(Error(Code::unavailable,
+                           "TLS connection with " + peer_.address + ": " + library_error()));
+    }
+  }
+
+  void encrypt(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const int part = static_cast<int>(std::min(bytes.size(), kRecordBytes));
+      ERR_clear_error();
+      const int written = SSL_write(ssl_.get(), bytes.data(), part);
+      if (written <= 0) return;  // The connection is broken; reading tells why.
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  void flush() {
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(out_, &data);
+    if (size <= 0 || closed_) return;
+    inner_->send(std::string(data, static_cast<std::size_t>(size)));
+    (void)BIO_reset(out_);
+  }
+
+  Error handshake_error() {
+    const long verified = SSL_get_verify_result(ssl_.get());
+    const std::string why =
+        verified != X509_V_OK ? X509_verify_cert_error_string(verified) : library_error();
+    return {Code::unavailable, "TLS handshake with " + peer_.address + ": " + why};
+  }
+
+  void give_up(const Error& error) {
+    if (closed_) return;
+    flush();  // An alert for the peer may be waiting.
+    close();
+    events_->on_error(error);
+  }
+
+  void note_peer() {
+    peer_.tls = true;
+    const unsigned char* name = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+    peer_.alpn.assign(reinterpret_cast<const char*>(name), size);
+    const X509Ptr leaf(SSL_get1_peer_certificate(ssl_.get()));
+    if (!leaf) return;
+    unsigned char* der = nullptr;
+    const int bytes = i2d_X509(leaf.get(), &der);
+    if (bytes > 0) {
+      peer_.certificate_der.assign(reinterpret_cast<char*>(der), static_cast<std::size_t>(bytes));
+    }
+    OPENSSL_free(der);
+  }
+
+  std::unique_ptr<Transport> inner_;
+  SslPtr ssl_;
+  BIO* in_ = nullptr;   // Owned by ssl_.
+  BIO* out_ = nullptr;  // Owned by ssl_.
+  Transport::Events* events_ = nullptr;
+  Peer peer_;
+  std::string early_;  // Given to send() before the handshake ended.
+  bool started_ = false;
+  bool secured_ = false;
+  bool ended_ = false;
+  bool closed_ = false;
+  bool finish_wanted_ = false;
+  bool* gone_ = nullptr;
+};
+
+int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+                const unsigned char* offered, unsigned int offered_size, void* argument) {
+  const auto* ours = static_cast<const std::string*>(argument);
+  unsigned char* chosen = nullptr;
+  const int status =
+      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours->data()),
+                            static_cast<unsigned int>(ours->size()), offered, offered_size);
+  *out = chosen;
+  return status == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+}  // namespace
+
+struct TlsContext::Impl {
+  TlsOptions options;
+  std::string alpn;
+  ContextPtr context;
+
+  Result<> set_up(const SSL_METHOD* method) {
+    context.reset(SSL_CTX_new(method));
+    if (!context) return bad("context");
+    SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+    if (!options.certificate_chain_pem.empty()) {
+      OUT_CHECK(use_certificate(context.get(), options));
+    }
+    if (!options.ca_pem.empty()) {
+      OUT_CHECK(use_roots(context.get(), options.ca_pem));
+    }
+    alpn = alpn_wire(options.alpn);
+    return {};
+  }
+};
+
+TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TlsContext::~TlsContext() = default;
+
+Result<std::shared_ptr<TlsContext>> TlsContext::server(TlsOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  OUT_CHECK(impl->set_up(TLS_server_method()));
+  SSL_CTX* context = impl->context.get();
+  if (!impl->alpn.empty()) SSL_CTX_set_alpn_select_cb(context, choose_alpn, &impl->alpn);
+  int mode = SSL_VERIFY_NONE;
+  if (!impl->options.ca_pem.empty()) mode = SSL_VERIFY_PEER;
+  if (impl->options.require_client_certificate) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  SSL_CTX_set_verify(context, mode, nullptr);
+  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::client(TlsOptions options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  OUT_CHECK(impl->set_up(TLS_client_method()));
+  SSL_CTX* context = impl->context.get();
+  if (impl->options.ca_pem.empty()) SSL_CTX_set_default_verify_paths(context);
+  if (!impl->alpn.empty()) {
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(impl->alpn.data()),
+                            static_cast<unsigned int>(impl->alpn.size()));
+  }
+  SSL_CTX_set_verify(
+      context, impl->options.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+std::unique_ptr<Transport> TlsContext::accept(std::unique_ptr<Transport> inner) {
+  SslPtr ssl(SSL_new(impl_->context.get()));
+  return std::make_unique<TlsTransport>(std::move(inner), std::move(ssl), true);
+}
+
+std::unique_ptr<Transport> TlsContext::connect(std::unique_ptr<Transport> inner,
+                                               std::string server_name) {
+  SslPtr ssl(SSL_new(impl_->context.get()));
+  in6_addr ignored{};
+  const bool is_address = inet_pton(AF_INET, server_name.c_str(), &ignored) == 1 ||
+                          inet_pton(AF_INET6, server_name.c_str(), &ignored) == 1;
+  if (is_address) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), server_name.c_str());
+  } else {
+    SSL_set_tlsext_host_name(ssl.get(), server_name.c_str());
+    SSL_set1_host(ssl.get(), server_name.c_str());
+  }
+  return std::make_unique<TlsTransport>(std::move(inner), std::move(ssl), false);
+}
+
+}  // namespace outrigger::net

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/transport.h"
+
+namespace outrigger::net {
+
+/// What a TLS end needs. PEM texts, not paths; empty means none.
+struct TlsOptions {
+  std::string certificate_chain_pem;
+  std::string private_key_pem;
+  /// Client: whom to trust; empty: the system's roots. Server: roots of accepted clients.
+  std::string ca_pem;
+  /// In order of preference, e.g. {"h2", "http/1.1"}.
+  std::vector<std::string> alpn;
+  /// Server: refuse clients without a certificate.
+  bool require_client_certificate = false;
+  /// Client: accept any certificate (upstream does so towards an https app channel).
+  bool insecure_skip_verify = false;
+  /// Client: let the server ask for renegotiation never/once/freely; only "never" is served with
+  /// TLS 1.3.
+  bool allow_renegotiation = false;
+};
+
+/// Keys, trust and settings of TLS 1.2 and 1.3, shared by any number of connections. Thread-safe.
+class TlsContext {
+ public:
+  /// Code::invalid_argument says which text does not parse or which key does not fit.
+  static Result<std::shared_ptr<TlsContext>> server(TlsOptions options);
+  static Result<std::shared_ptr<TlsContext>> client(TlsOptions options);
+  ~TlsContext();
+
+  /// Wraps a plain transport. The handshake runs once the result is started; on_secured() tells of
+  /// its end, on_error() of its failure (with the reason the TLS library gives).
+  std::unique_ptr<Transport> accept(std::unique_ptr<Transport> inner);
+  /// `server_name` is verified and sent as SNI (not as SNI if it is an IP address).
+  std::unique_ptr<Transport> connect(std::unique_ptr<Transport> inner, std::string server_name);
+
+ private:
+  struct Impl;
+  explicit TlsContext(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outrigger::net

@@ -42,6 +42,7 @@ void StreamGuard::opened(std::int32_t id) noexcept {
 }
 
 bool StreamGuard::suspicious() noexcept {
+  latest_ending_ = 0;
   const std::uint8_t type = head_[3];
   const std::int32_t id = (head_[5] & 0x7f) << 24 | head_[6] << 16 | head_[7] << 8 | head_[8];
   if (type != kData && type != kHeaders && type != kRstStream) return false;
@@ -49,7 +50,8 @@ bool StreamGuard::suspicious() noexcept {
   const bool known = id <= highest_;
   if (type == kHeaders && !known) opened(id);
   const bool may_have_ended = (ending_ & bit_of(id)) != 0 || ending_of(id) != Ending::none;
-  if (type == kRstStream || (head_[4] & kEndStream) != 0) ending_ |= bit_of(id);
+  if (type == kRstStream || (head_[4] & kEndStream) != 0) latest_ending_ = bit_of(id);
+  ending_ |= latest_ending_;
   return type != kRstStream && known && may_have_ended;
 }
 

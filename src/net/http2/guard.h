@@ -31,8 +31,9 @@ class StreamGuard {
   /// Follows the frame boundaries from `position` on, which moves behind the suspect's head, or to
   /// the end.
   Suspect scan(std::string_view bytes, std::size_t& position) noexcept;
-  /// All that was scanned has been processed: what has ended is known through closed().
-  void processed() noexcept { ending_ = 0; }
+  /// All that was scanned has been processed, but for the latest frame perhaps: what has ended is
+  /// known through closed().
+  void processed() noexcept { ending_ = latest_ending_; }
 
  private:
   bool suspicious() noexcept;
@@ -52,6 +53,7 @@ class StreamGuard {
   std::int32_t highest_ = 0;
   /// A set (by hash) of the streams that frames scanned but not processed yet will end.
   std::uint64_t ending_ = 0;
+  std::uint64_t latest_ending_ = 0;
   std::size_t payload_left_ = 24;  ///< First the client's preface (RFC 9113, section 3.4).
   std::array<std::uint8_t, 9> head_{};
   std::size_t head_bytes_ = 0;

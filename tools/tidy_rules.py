@@ -20,7 +20,7 @@ SHARED = {"api", "app", "filters", "options", "peers", "resiliency", "security",
 
 THIRD_PARTY = re.compile(
     r"^(asio|nghttp2|openssl|nlohmann|yaml-cpp|google/protobuf|re2|boost)/|^zlib\.h"
-    r"|^(asio|simdjson|sqlite3|libpq-fe|ares)\.h|^asio\.hpp|\.pb\.h$")
+    r"|^(asio|simdjson|sqlite3|libpq-fe|ares|yaml)\.h|^asio\.hpp|\.pb\.h$")
 # Where a third-party header may be included at all; what is not named here: any .cc file.
 HOMES = {
     "asio": ("src/base/", "src/net/", "src/components/", "src/runtime/"),
@@ -29,7 +29,7 @@ HOMES = {
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work|root|farm|home/[a-z]+|opt/judge)/")
-SLEEP_CPP = re.compile(r"(?<!co_await )\b(?:sleep_for|sleep_until|usleep|nanosleep)\s*\(|(?<!\w)::sleep\(")
+SLEEP_CPP = re.compile(r"\bthis_thread::sleep_\w+|\b(?:usleep|nanosleep)\s*\(|(?<!\w)::sleep\(")
 SLEEP_SCRIPT = re.compile(r"\bsleep\b\s*[( ]")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
 NOLINT = re.compile(r"NOLINT(?:NEXTLINE|BEGIN)?\b(?!(?:\([^)]+\))?: \S)")

@@ -174,8 +174,9 @@ class Http1Server final : public Protocol,
   }
 
   void respond(Response response) {
-    // A body that nobody reads any more is dropped as it comes.
-    if (!request_complete_ && request_pipe_) drop_request_body();
+    // A body that nobody holds any more is dropped as it comes. The response may be that very
+    // stream, or another task may be reading on.
+    if (!request_complete_ && request_pipe_.use_count() == 1) drop_request_body();
     const bool reusable = keep_alive_ && !host_.draining() && !ended_;
     const bool stream = response.body.is_stream();
     const bool chunkable = version_ != HttpVersion::http10;
@@ -266,6 +267,7 @@ class Http1Server final : public Protocol,
     response_done_ = true;
     if (close_after_) return host_.close(true);
     if (request_complete_) return next_request();
+    if (request_pipe_) drop_request_body();
     if (discarded_ > kDiscardMaxBytes || (request_length_ && *request_length_ > kDiscardMaxBytes)) {
       host_.close(true);
     }

@@ -98,8 +98,11 @@ std::optional<yaml::Scalar> Field::scalar(std::string_view wanted) const {
 void Field::read(std::string& out) const {
   auto value = scalar("a string");
   if (!value) return;
-  const bool as_written = report_->rules() == Rules::configuration && node_->tag != "!!binary";
-  out = as_written ? node_->text : std::move(value->text);
+  if (report_->rules() == Rules::configuration && node_->tag != "!!binary") {
+    out = node_->text;
+  } else {
+    out = std::move(value->text);
+  }
 }
 
 void Field::read(bool& out) const {

@@ -91,7 +91,9 @@ Result<> apply_tracing_environment(Configuration& configuration, const Environme
       first_of(environment, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS");
   if (!headers.empty()) {
     OUT_TRY(const auto parsed, parse_headers(headers));
-    for (const auto& [name, value] : parsed) tracing.otel.headers.push_back(name + "=" + value);
+    for (const auto& [name, value] : parsed) {
+      tracing.otel.headers.emplace_back(name).append("=").append(value);
+    }
   }
 
   const std::string timeout =

@@ -184,8 +184,10 @@ Result<std::string> key_name(const Node& key, Dialect dialect) {
   switch (value.type) {
     case Type::null: return refuse(key, "a map key must not be null");
     case Type::floating:
-      if (std::isnan(value.floating)) return ".nan";
-      if (std::isinf(value.floating)) return value.floating > 0 ? ".inf" : "-.inf";
+      // Single precision: what does not fit is infinite.
+      if (value.text == "NaN") return ".nan";
+      if (value.text == "+Inf") return ".inf";
+      if (value.text == "-Inf") return "-.inf";
       return value.text;
     default: return value.text;
   }

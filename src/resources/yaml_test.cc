@@ -254,6 +254,7 @@ TEST(YamlScalars, ATagThatContradictsItsTextIsAnError) {
 
 TEST(YamlJson, IsInGoesForm) {
   EXPECT_EQ(json_of("{b: 1, a: [x, 2.50, yes]}"), R"({"a":["x",2.5,true],"b":1})");
+  EXPECT_EQ(json_of("{1e130: a, -.inf: b}"), R"({"-.inf":"b",".inf":"a"})");
   EXPECT_EQ(json_of("{1: a, 1.50: b, yes: c}"), R"({"1":"a","1.5":"b","true":"c"})");
   EXPECT_EQ(json_of("[1e20, 1e21, 1e-6, 1e-7, 100000.5]"),
             "[100000000000000000000,1e+21,0.000001,1e-7,100000.5]");

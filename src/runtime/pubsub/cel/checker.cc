@@ -100,7 +100,7 @@ class Checker {
       }
     }
     if (const TypeName* type = find_type(node.name)) return become_type(node, *type);
-    return pool_.simple(Kind::dyn);
+    return pool_.simple(Kind::any);
   }
 
   Result<const Type*> select(Node& node) {
@@ -115,7 +115,7 @@ class Checker {
       result = operand->parameters[1];
     } else if (operand->kind == Kind::variable) {
       pool_.assignable(result, operand);
-    } else if (operand->kind != Kind::dyn) {
+    } else if (!operand->is_dyn()) {
       return bad("the operand of ." + node.name + " does not support field selection", node);
     }
     if (node.kind == Node::Kind::has) return pool_.simple(Kind::boolean);
@@ -131,6 +131,9 @@ class Checker {
     if (node.function == Function::logical_and || node.function == Function::logical_or) {
       if (node.op) return logical(node, types);
     }
+    if (node.op && node.function == Function::index && !may_be_index(*node.arguments[1])) {
+      return bad("invalid index", node);
+    }
     const Type* result = nullptr;
     bool known = false;
     for (const Overload& overload : overloads()) {
@@ -142,7 +145,7 @@ class Checker {
       if (!node.op) node.function = overload.function;
       if (result == nullptr) {
         result = found;
-      } else if (result->kind != Kind::dyn && !TypePool::same(found, result)) {
+      } else if (!result->is_dyn() && !TypePool::same(found, result)) {
         result = pool_.simple(Kind::dyn);
       }
     }
@@ -154,6 +157,14 @@ class Checker {
       if (compiled) node.regex = std::move(*compiled);
     }
     return result;
+  }
+
+  // Upstream refuses these when it plans the evaluation.
+  static bool may_be_index(const Node& index) noexcept {
+    if (index.kind != Node::Kind::literal) return true;
+    const Value& value = index.literal;
+    return !value.is(Value::Kind::null) && !value.is(Value::Kind::bytes) &&
+           !value.is(Value::Kind::type);
   }
 
   Result<const Type*> logical(const Node& node, const std::vector<const Type*>& types) {

@@ -173,17 +173,6 @@ class Evaluator {
     return Value::list(std::move(elements));
   }
 
-  static bool may_be_key(const Value& value) noexcept {
-    switch (value.kind()) {
-      case Kind::boolean:
-      case Kind::integer:
-      case Kind::unsigned_integer:
-      case Kind::real:
-      case Kind::text: return true;
-      default: return false;
-    }
-  }
-
   Value map(const Node& node) {
     Value::Entries entries;
     for (std::size_t i = 0; i + 1 < node.arguments.size(); i += 2) {
@@ -191,7 +180,7 @@ class Evaluator {
       if (key.is_error()) return key;
       Value value = eval(*node.arguments[i + 1]);
       if (value.is_error()) return value;
-      if (!may_be_key(key)) return Value::error("unsupported key type");
+      if (key.is(Kind::bytes)) return Value::error("unsupported key type");
       if (!budget_.spend(entries.size())) return Value::error("too much work");
       const auto same = std::ranges::find_if(entries, [&](const auto& entry) {
         return entry.first.kind() == key.kind() && equal(entry.first, key, budget_);

@@ -295,7 +295,9 @@ bool same_key(const Value& key, const Value& wanted) noexcept {
     return compare_numbers(key, wanted) == 0;
   }
   if (key.kind() != wanted.kind()) return false;
+  if (key.is(Kind::null)) return true;
   if (key.is(Kind::boolean)) return key.as_bool() == wanted.as_bool();
+  if (key.is(Kind::duration)) return key.as_int() == wanted.as_int();
   return key.is(Kind::text) && key.view() == wanted.view();
 }
 

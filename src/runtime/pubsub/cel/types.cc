@@ -85,7 +85,7 @@ bool TypePool::fits(const Type* left, const Type* right) {
     if (was_bound) return false;
   }
   if (left->kind == Kind::variable) return substitute(right, left).valid;
-  if (left->kind == Kind::dyn || right->kind == Kind::dyn) return true;
+  if (left->is_dyn() || right->is_dyn()) return true;
   if (left->kind == Kind::null || right->kind == Kind::null) {
     const Kind other = left->kind == Kind::null ? right->kind : left->kind;
     return other == Kind::null || other == Kind::timestamp || other == Kind::duration;
@@ -128,8 +128,8 @@ bool TypePool::occurs_in(const Type* variable, const Type* type) const {
 }
 
 bool TypePool::less_specific(const Type* left, const Type* right) const {
-  if (left->kind == Kind::dyn || left->kind == Kind::variable) return true;
-  if (right->kind == Kind::dyn || right->kind == Kind::variable) return false;
+  if (left->is_dyn() || left->kind == Kind::variable) return true;
+  if (right->is_dyn() || right->kind == Kind::variable) return false;
   if (left->kind != right->kind) return false;
   if (left->kind == Kind::type) return true;
   for (std::size_t i = 0; i < left->parameters.size(); ++i) {

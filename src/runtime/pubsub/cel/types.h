@@ -13,6 +13,9 @@ namespace outrigger::cel {
 struct Type {
   enum class Kind : std::uint8_t {
     dyn,
+    /// Of variables that nobody declared. As dyn, but upstream takes none as the range of a
+    /// comprehension.
+    any,
     null,
     boolean,
     integer,
@@ -31,6 +34,8 @@ struct Type {
   Kind kind = Kind::dyn;
   int variable = 0;
   std::vector<const Type*> parameters;
+
+  [[nodiscard]] bool is_dyn() const noexcept { return kind == Kind::dyn || kind == Kind::any; }
 };
 
 /// Makes types and keeps what is found out about the unknown ones.

@@ -56,7 +56,7 @@ class Value {
   /// A type, by its CEL name: "int", "map", "google.protobuf.Timestamp".
   static Value type(std::string name);
   static Value list(List elements);
-  /// Keys are boolean, integer, unsigned_integer or text and occur once.
+  /// Keys occur once; only null, boolean, numbers but `real`, text and duration are ever found.
   static Value map(Entries entries);
   static Value error(std::string message);
 

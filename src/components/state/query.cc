@@ -1,27 +1,28 @@
 #include "components/state/query.h"
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.h"
 #include "base/strings.h"
 
 namespace outrigger::components::state {
 namespace {
 
-using Json = nlohmann::json;
-
-/// Deeper JSON would exhaust the stack when a literal is written out again.
-constexpr int kJsonDepthMax = 256;
+using json::Type;
 
 std::unexpected<Error> bad(std::string message) {
   return fail(Code::invalid_argument, std::move(message));
 }
 
-Literal literal_of(const Json& value) {
-  if (value.is_null()) return std::monostate{};
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number()) return value.get<double>();
-  if (value.is_string()) return value.get<std::string>();
-  return JsonText{value.dump(-1, ' ', false, Json::error_handler_t::replace)};
+Literal literal_of(std::string_view raw) {
+  switch (json::type_of(raw)) {
+    case Type::null: return std::monostate{};
+    case Type::boolean: return json::bool_value(raw).value_or(false);
+    case Type::number: return json::double_value(raw).value_or(0);
+    case Type::string: return json::string_value(raw).value_or(std::string());
+    default: break;
+  }
+  JsonText compact;
+  if (!json::append_compact(compact.text, raw)) compact.text = "null";
+  return compact;
 }
 
 std::optional<Filter::Kind> kind_of(std::string_view name) noexcept {
@@ -35,105 +36,131 @@ std::optional<Filter::Kind> kind_of(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-Result<Filter> parse_filter(const Json& unit, int depth);
+/// The only member of an object; `otherwise` is said if there is not exactly one.
+struct Only {
+  std::string key;
+  std::string_view value;
+};
+Result<Only> only_member(std::string_view raw, std::string_view otherwise) {
+  Only only;
+  int count = 0;
+  const bool ok = json::for_each_member(raw, [&](std::string_view key, std::string_view value) {
+    only = {std::string(key), value};
+    ++count;
+  });
+  if (!ok || count != 1) return bad(std::string(otherwise));
+  return only;
+}
 
-Result<Filter> parse_children(Filter filter, const std::string& name, const Json& entries,
+Result<Filter> parse_filter(std::string_view unit, int depth);
+
+Result<Filter> parse_children(Filter filter, const std::string& name, std::string_view entries,
                               int depth) {
-  if (!entries.is_array()) return bad(name + " filter must be an array");
-  if (entries.size() < 2) return bad(name + " filter must contain at least two entries");
-  for (const auto& entry : entries) {
-    OUT_TRY(auto child, parse_filter(entry, depth + 1));
+  if (json::type_of(entries) != Type::array) return bad(name + " filter must be an array");
+  json::ArrayReader reader(entries);
+  while (reader.next()) {
+    OUT_TRY(auto child, parse_filter(reader.value(), depth + 1));
     filter.children.push_back(std::move(child));
+  }
+  if (filter.children.size() < 2) {
+    return bad(name + " filter must contain at least two entries");
   }
   return filter;
 }
 
-Result<Filter> parse_filter(const Json& unit, int depth) {
+Result<Filter> parse_filter(std::string_view unit, int depth) {
   if (depth > kFilterDepthMax) return bad("filter is nested too deeply");
-  if (!unit.is_object()) return bad("filter unit must be a map");
-  if (unit.size() != 1) return bad("filter unit must have a single element");
-  const std::string& name = unit.begin().key();
-  const Json& operand = unit.begin().value();
+  if (json::type_of(unit) != Type::object) return bad("filter unit must be a map");
+  OUT_TRY(const auto outer, only_member(unit, "filter unit must have a single element"));
+  const auto& [name, operand] = outer;
   const auto kind = kind_of(name);
   if (!kind) return bad("unsupported filter " + outrigger::quoted(name));
   Filter filter{.kind = *kind};
   if (*kind == Filter::Kind::all_of || *kind == Filter::Kind::any_of) {
     return parse_children(std::move(filter), name, operand, depth);
   }
-  if (!operand.is_object()) return bad(name + " filter must be a map");
-  if (operand.size() != 1) return bad(name + " filter must contain a single key/value pair");
-  filter.key = operand.begin().key();
-  const Json& value = operand.begin().value();
+  if (json::type_of(operand) != Type::object) return bad(name + " filter must be a map");
+  OUT_TRY(auto inner, only_member(operand, name + " filter must contain a single key/value pair"));
+  filter.key = std::move(inner.key);
   if (*kind != Filter::Kind::in) {
-    filter.values.push_back(literal_of(value));
+    filter.values.push_back(literal_of(inner.value));
     return filter;
   }
-  if (!value.is_array()) return bad("IN filter value must be an array");
-  for (const auto& one : value) filter.values.push_back(literal_of(one));
+  if (json::type_of(inner.value) != Type::array) return bad("IN filter value must be an array");
+  json::ArrayReader values(inner.value);
+  while (values.next()) filter.values.push_back(literal_of(values.value()));
   return filter;
 }
 
-/// A member by name in any case, as Go's decoder finds it; nullptr if absent or null.
-const Json* member(const Json& object, std::string_view name) {
-  for (const auto& [key, value] : object.items()) {
-    if (equals_fold(key, name)) return value.is_null() ? nullptr : &value;
-  }
-  return nullptr;
+Result<> read_text(std::string_view raw, std::string_view name, std::string& out) {
+  if (json::type_of(raw) == Type::null) return {};
+  auto text = json::string_value(raw);
+  if (!text) return bad("query " + std::string(name) + " must be a string");
+  out = std::move(*text);
+  return {};
 }
 
-Result<std::string> text_member(const Json& object, std::string_view name) {
-  const Json* value = member(object, name);
-  if (value == nullptr) return std::string();
-  if (!value->is_string()) return bad("query " + std::string(name) + " must be a string");
-  return value->get<std::string>();
-}
-
-Result<> parse_sort(const Json& list, Query& query) {
-  if (!list.is_array()) return bad("query sort must be an array");
-  for (const auto& entry : list) {
-    if (!entry.is_object()) return bad("query sort must contain objects");
-    OUT_TRY(auto key, text_member(entry, "key"));
-    OUT_TRY(auto order, text_member(entry, "order"));
-    query.sort.push_back({.key = std::move(key), .order = std::move(order)});
+Result<> read_sort(std::string_view raw, Query& query) {
+  if (json::type_of(raw) != Type::array) return bad("query sort must be an array");
+  json::ArrayReader entries(raw);
+  while (entries.next()) {
+    if (json::type_of(entries.value()) != Type::object) return bad("query sort must hold objects");
+    Query::Sorting sorting;
+    json::ObjectReader members(entries.value());
+    while (members.next()) {
+      if (members.key_is("key")) {
+        OUT_CHECK(read_text(members.value(), "sort key", sorting.key));
+      } else if (members.key_is("order")) {
+        OUT_CHECK(read_text(members.value(), "sort order", sorting.order));
+      }
+    }
+    query.sort.push_back(std::move(sorting));
   }
   return {};
 }
 
-Result<> parse_page(const Json& page, Query& query) {
-  if (!page.is_object()) return bad("query page must be an object");
-  OUT_TRY(query.token, text_member(page, "token"));
-  const Json* limit = member(page, "limit");
-  if (limit == nullptr) return {};
-  if (!limit->is_number_integer()) return bad("query page limit must be a whole number");
-  query.limit = limit->get<std::int64_t>();
+Result<> read_page(std::string_view raw, Query& query) {
+  if (json::type_of(raw) != Type::object) return bad("query page must be an object");
+  json::ObjectReader members(raw);
+  while (members.next()) {
+    if (members.key_is("token")) {
+      OUT_CHECK(read_text(members.value(), "page token", query.token));
+    } else if (members.key_is("limit") && json::type_of(members.value()) != Type::null) {
+      const auto limit = json::int_value(members.value());
+      if (!limit) return bad("query page limit must be a whole number");
+      query.limit = *limit;
+    }
+  }
+  return {};
+}
+
+Result<> read_filter(std::string_view raw, Query& query) {
+  if (json::type_of(raw) != Type::object) return bad("query filter must be an object");
+  query.filter.clear();
+  json::ObjectReader members(raw);
+  if (!members.next()) return {};
+  OUT_TRY(auto filter, parse_filter(raw, 1));
+  query.filter.push_back(std::move(filter));
   return {};
 }
 
 }  // namespace
 
-Result<Query> parse_query(std::string_view json) {
-  bool too_deep = false;
-  const auto shallow = [&too_deep](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kJsonDepthMax;
-    return !too_deep;
-  };
-  const Json root = Json::parse(json, shallow, false);
-  if (too_deep) return bad("query is nested too deeply");
-  if (root.is_discarded()) return bad("query is not valid JSON");
-  if (!root.is_object()) return bad("query must be a JSON object");
+Result<Query> parse_query(std::string_view text) {
+  // First as a whole, so that the readers below meet no surprise.
+  if (!json::is_valid(text)) return bad("query is not valid JSON");
+  if (json::type_of(text) != Type::object) return bad("query must be a JSON object");
   Query query;
-  if (const Json* filter = member(root, "filter")) {
-    if (!filter->is_object()) return bad("query filter must be an object");
-    if (!filter->empty()) {
-      OUT_TRY(auto parsed, parse_filter(*filter, 1));
-      query.filter.push_back(std::move(parsed));
+  json::ObjectReader members(text);
+  while (members.next()) {
+    if (json::type_of(members.value()) == Type::null) continue;
+    if (members.key_is("filter")) {
+      OUT_CHECK(read_filter(members.value(), query));
+    } else if (members.key_is("sort")) {
+      OUT_CHECK(read_sort(members.value(), query));
+    } else if (members.key_is("page")) {
+      OUT_CHECK(read_page(members.value(), query));
     }
-  }
-  if (const Json* sort = member(root, "sort")) {
-    OUT_CHECK(parse_sort(*sort, query));
-  }
-  if (const Json* page = member(root, "page")) {
-    OUT_CHECK(parse_page(*page, query));
   }
   return query;
 }

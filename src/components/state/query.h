@@ -46,6 +46,6 @@ struct Query {
 inline constexpr int kFilterDepthMax = 64;
 
 /// Code::invalid_argument says what is wrong with the JSON or the filter.
-[[nodiscard]] Result<Query> parse_query(std::string_view json);
+[[nodiscard]] Result<Query> parse_query(std::string_view text);
 
 }  // namespace outrigger::components::state

@@ -61,16 +61,25 @@ void parse_document(const yaml::Node& document, const std::string& path, Resourc
   }
 }
 
+// What one file may say: a file of nothing but rubbish is not worth a million records.
+constexpr std::size_t kNoticesPerFileMax = 100;
+
 void parse_file(const SourceFile& file, Resources& out) {
+  const std::size_t notices_max = out.notices.size() + kNoticesPerFileMax;
+  bool more = false;
   for (const yaml::Part& part : yaml::split_documents(file.text)) {
-    yaml::ParseOptions options{.file = file.path, .first_line = part.first_line};
+    const yaml::ParseOptions options{.file = file.path, .first_line = part.first_line};
     const auto document = yaml::parse(part.text, options);
-    if (!document) {
+    if (document) {
+      parse_document(*document, file.path, out);
+    } else {
       out.notices.push_back({Level::warning, "document left out: " + document.error().message()});
-      continue;
     }
-    parse_document(*document, file.path, out);
+    if (out.notices.size() <= notices_max) continue;
+    out.notices.resize(notices_max);
+    more = true;
   }
+  if (more) out.notices.push_back({Level::warning, file.path + ": more is wrong, not listed here"});
 }
 
 bool in_namespace(const std::string& namespace_name, const LoadOptions& options) {

@@ -152,6 +152,61 @@ TEST(Loader, TwoComponentsOfOneNameAreAnErrorThatNamesBoth) {
                 folder.path("a.yaml") + ":1");
 }
 
+TEST(Loader, OfTwoHttpEndpointsWithOneNameTheFirstIsKept) {
+  const std::string endpoint =
+      "apiVersion: dapr.io/v1alpha1\nkind: HTTPEndpoint\nmetadata: {name: e}\nspec: {baseUrl: ";
+  const auto loaded = filter_resources(
+      parse_manifests(
+          {{.path = "f.yaml", .text = endpoint + "http://1}\n---\n" + endpoint + "http://2}\n"}}),
+      {.app_id = "app"});
+  ASSERT_TRUE(loaded);
+  ASSERT_EQ(loaded->http_endpoints.size(), 1);
+  EXPECT_EQ(loaded->http_endpoints[0].base_url, "http://1");
+  EXPECT_THAT(loaded->notices,
+              has_notice("duplicate definition of HTTPEndpoint name e (http://2)"));
+}
+
+TEST(Loader, SubscriptionsOfBothVersionsKeepTheirOrder) {
+  const auto subscription = [](const std::string& version, const std::string& more) {
+    return "apiVersion: dapr.io/" + version + "\nkind: Subscription\nmetadata: {name: s, " + more +
+           "\nspec: {pubsubname: p, topic: t}\n---\n";
+  };
+  const auto loaded = filter_resources(
+      parse_manifests({{.path = "f.yaml",
+                        .text = subscription("v2alpha1", "namespace: a}") +
+                                subscription("v1alpha1", "namespace: b}") +
+                                subscription("v2alpha1", "namespace: c}\nscopes: [other]") +
+                                subscription("v1alpha1", "namespace: d}\nscopes: [app]")}}),
+      {.app_id = "app", .namespace_name = "a"});
+  ASSERT_TRUE(loaded);
+  std::vector<std::string> order;
+  for (const Subscription& one : loaded->subscriptions) order.push_back(one.namespace_name);
+  EXPECT_THAT(order, ElementsAre("a", "b", "d"));
+}
+
+TEST(Loader, ResiliencyDocumentsCountWhereverTheyStand) {
+  const std::string resiliency =
+      "apiVersion: dapr.io/v1alpha1\nkind: Resiliency\nmetadata: {name: ";
+  const auto loaded = filter_resources(
+      parse_manifests({{.path = "f.yaml",
+                        .text = component("a") + "---\n" + resiliency + "r1}\n---\n" + resiliency +
+                                "r2}\nspec: {policies: {timeouts: {t: x}}}\n---\n" + resiliency +
+                                "r3}\nscopes: [other]\n---\n" + resiliency + "r1}\n"}}),
+      {.app_id = "app"});
+  ASSERT_TRUE(loaded);
+  EXPECT_THAT(names(loaded->resiliencies), ElementsAre("r1", "r1"));
+  EXPECT_THAT(loaded->notices,
+              has_notice("Resiliency left out: f.yaml:16: spec.policies.timeouts.t"));
+}
+
+TEST(Loader, AFileOfRubbishDoesNotFillTheLog) {
+  std::string rubbish;
+  for (int i = 0; i < 1000; ++i) rubbish += "[\n---\n";
+  const Resources resources = parse_manifests({{.path = "f.yaml", .text = rubbish}});
+  ASSERT_EQ(resources.notices.size(), 101);
+  EXPECT_EQ(resources.notices.back().message, "f.yaml: more is wrong, not listed here");
+}
+
 TEST(Loader, AHugeFileIsNotRead) {
   const Folder folder;
   folder.write("big.yaml", std::string((std::size_t{16} << 20) + 1, '#'));

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/task.h"
+#include "net/message.h"
+
+namespace outrigger::runtime::api {
+
+struct Route;
+
+/// One request of the HTTP API on its way to a handler. Lives until the response is returned.
+struct HttpCall {
+  net::Request request;
+  /// The path after cleaning, still escaped, and the query; views into `clean_target`.
+  std::string clean_target;
+  std::string_view path;
+  std::string_view query;
+  const Route* route = nullptr;
+  /// Bytes of a body that is read whole; 0: no limit. From --max-body-size.
+  std::size_t body_bytes_max = 0;
+
+  /// What filters keep with the call (trace context, start of the clock, ...).
+  struct Data {
+    virtual ~Data() = default;
+  };
+  std::unique_ptr<Data> data;
+
+  /// The decoded value of a route parameter; "" if the route has none of that name.
+  [[nodiscard]] std::string_view param(std::string_view name) const noexcept;
+  /// Query parameters `metadata.<key>=<value>`, without the prefix.
+  [[nodiscard]] std::map<std::string, std::string, std::less<>> metadata() const;
+  /// The whole body. The error renders as upstream's ERR_BODY_READ.
+  Task<Result<std::string>> body();
+
+  struct Param {
+    std::string_view name;  ///< Into the route's pattern.
+    std::string value;
+  };
+  std::vector<Param> params;
+};
+
+}  // namespace outrigger::runtime::api

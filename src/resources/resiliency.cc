@@ -1,7 +1,5 @@
 #include "resources/resiliency.h"
 
-#include <functional>
-
 #include "base/duration.h"
 #include "base/strings.h"
 

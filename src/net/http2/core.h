@@ -83,6 +83,7 @@ class Core {
   Core& operator=(const Core&) = delete;
 
   // What Session promises.
+  Result<void> upgrade(std::string_view http2_settings, RequestHead head, std::string_view body);
   Result<void> feed(std::string_view bytes);
   std::size_t pull(std::string& out, std::size_t bytes_max);
   [[nodiscard]] bool wants_write() const noexcept;

@@ -16,6 +16,8 @@ class StreamGuard {
  public:
   enum class Ending : std::uint8_t { none, ended, reset, skipped };
 
+  /// A HEADERS frame has opened a stream, or an upgrade the first.
+  void opened(std::int32_t id) noexcept;
   /// The client ended or reset this stream, and it is closed.
   void closed(std::int32_t id, Ending how) noexcept;
   /// Ending::none: not known.
@@ -37,7 +39,6 @@ class StreamGuard {
 
  private:
   bool suspicious() noexcept;
-  void opened(std::int32_t id) noexcept;
 
   struct Closed {
     std::int32_t id;

@@ -124,6 +124,35 @@ TEST_F(Http2Hostile, WhatIsNoPrefaceEndsTheConnection) {
   EXPECT_FALSE(feed("more"));
 }
 
+TEST_F(Http2Hostile, AnUpgradedRequestIsTheFirstStream) {
+  session.emplace(Session::server(server, {}));
+  server.session = &*session;
+  server.body = "upgraded";
+  RequestHead head{.method = "POST", .scheme = "http", .authority = "a", .path = "/"};
+  // SETTINGS_INITIAL_WINDOW_SIZE = 5.
+  ASSERT_TRUE(session->upgrade(std::string_view("\0\4\0\0\0\5", 6), std::move(head), "body"));
+  EXPECT_EQ(server.heads, 1);
+  EXPECT_EQ(server.ends, 1);
+  EXPECT_EQ(server.received, 4U);
+  EXPECT_EQ(session->unconsumed_bytes(), 0U);
+  ASSERT_TRUE(feed(std::string(kPreface) + frame(kSettings, 0, 0) + get(3)));
+  std::string body;
+  for (const Seen& seen : frames()) {
+    EXPECT_NE(seen.type, kGoaway);
+    if (seen.type == kData && seen.id == 1) body += seen.payload;
+  }
+  EXPECT_EQ(body, "upgra") << "the upgrade's settings hold";
+  EXPECT_EQ(server.heads, 2);
+}
+
+TEST_F(Http2Hostile, AnUpgradeWithMalformedSettingsIsRefused) {
+  session.emplace(Session::server(server, {}));
+  auto refused = session->upgrade("12345", {.method = "GET"}, "");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Code::invalid_argument);
+  EXPECT_EQ(session->open_streams(), 0U);
+}
+
 TEST_F(Http2Hostile, RapidResetEndsTheConnection) {
   start({.resets_burst = 100, .resets_per_second = 10});
   std::uint32_t id = 1;

@@ -143,6 +143,31 @@ void install_receive_callbacks(nghttp2_session_callbacks* table) {
   nghttp2_session_callbacks_set_on_stream_close_callback(table, on_stream_close);
 }
 
+Result<void> Core::upgrade(std::string_view http2_settings, RequestHead head,
+                           std::string_view body) {
+  OUT_ASSERT(server && first_ == nullptr);
+  constexpr std::int32_t kUpgradedStream = 1;
+  StreamState& stream = make_stream(kUpgradedStream);
+  const int upgraded = nghttp2_session_upgrade2(
+      session, reinterpret_cast<const std::uint8_t*>(http2_settings.data()), http2_settings.size(),
+      head.method == "HEAD" ? 1 : 0, nullptr);
+  if (upgraded != 0) {
+    recycle(stream);
+    return fail(Code::invalid_argument,
+                std::string("HTTP2-Settings: ") + nghttp2_strerror(upgraded));
+  }
+  nghttp2_session_set_stream_user_data(session, kUpgradedStream, &stream);
+  guard_.opened(kUpgradedStream);
+  stream.headed = true;
+  stream.announced = true;
+  ++open;
+  handler.on_head(stream, std::move(head), body.empty());
+  // This body came over HTTP/1.1 and has used no window, so none of it is to be consumed.
+  if (!body.empty() && !stream.silenced) handler.on_data(stream, body);
+  ended(stream);
+  return {};
+}
+
 void Core::begin_request(std::int32_t id) {
   StreamState& stream = make_stream(id);
   nghttp2_session_set_stream_user_data(session, id, &stream);

@@ -51,6 +51,11 @@ Session Session::client(Handler& handler, const Settings& settings) {
   return Session(std::make_unique<Core>(handler, settings, false));
 }
 
+Result<void> Session::upgrade(std::string_view http2_settings, RequestHead head,
+                              std::string_view body) {
+  return core_->upgrade(http2_settings, std::move(head), body);
+}
+
 Result<void> Session::feed(std::string_view bytes) { return core_->feed(bytes); }
 
 std::size_t Session::pull(std::string& out, std::size_t bytes_max) {

@@ -23,6 +23,11 @@ class Session {
   /// `handler` must outlive the session. Both queue their SETTINGS (and preface) for pull().
   static Session server(Handler& handler, const Settings& settings);
   static Session client(Handler& handler, const Settings& settings);
+  /// Server, before the first feed(): the connection began with an HTTP/1.1 request that asked for
+  /// `Upgrade: h2c` and has been answered with 101. `http2_settings` is that field, decoded (RFC
+  /// 7540, section 3.2.1). The request, complete with its body, becomes stream 1: on_head, on_data
+  /// and on_end come before this returns. Code::invalid_argument: the settings are malformed.
+  Result<void> upgrade(std::string_view http2_settings, RequestHead head, std::string_view body);
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();

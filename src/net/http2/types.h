@@ -154,7 +154,8 @@ class Handler {
   virtual void on_informational(Stream&, ResponseHead&&);
   /// Part of the body, a view into what was fed. The peer's window shrinks until consume().
   virtual void on_data(Stream&, std::string_view bytes) = 0;
-  /// The peer has sent all it had.
+  /// The peer has sent all it had. Comes after respond() too, if the request ends before the
+  /// response.
   virtual void on_end(Stream&, Headers&& trailers) = 0;
   /// The stream is over; `stream` must not be used after this returns. refused_stream: the peer has
   /// not processed the request, it may be sent again on another connection.

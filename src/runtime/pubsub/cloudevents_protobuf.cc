@@ -99,6 +99,17 @@ bool is_attribute(std::string_view message) {
   return value;
 }
 
+// google.protobuf.Any, whose first field is the type's URL.
+bool is_any(std::string_view message) {
+  Reader reader(message);
+  Field field;
+  while (!reader.done()) {
+    if (!reader.next(field)) return false;
+    if (field.number == 1 && field.wire == Wire::bytes && !is_utf8(field.bytes)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool is_protobuf_cloud_event(std::string_view bytes) {
@@ -107,10 +118,11 @@ bool is_protobuf_cloud_event(std::string_view bytes) {
   while (!reader.done()) {
     if (!reader.next(field)) return false;
     if (field.wire != Wire::bytes) continue;
-    // 1 id, 2 source, 3 spec_version, 4 type, 7 text_data; 5 attributes.
+    // 1 id, 2 source, 3 spec_version, 4 type, 7 text_data; 5 attributes; 8 proto_data.
     const bool text = field.number <= 4 || field.number == 7;
     if (text && !is_utf8(field.bytes)) return false;
     if (field.number == 5 && !is_attribute(field.bytes)) return false;
+    if (field.number == 8 && !is_any(field.bytes)) return false;
   }
   return true;
 }

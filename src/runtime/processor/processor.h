@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "resources/component.h"
+#include "resources/http_endpoint.h"
+#include "resources/references.h"
+#include "runtime/core/identity.h"
+#include "runtime/processor/component_loader.h"
+
+namespace outrigger::runtime::processor {
+
+/// Fetches a secret on behalf of a resource: the map of its keys.
+using SecretSource =
+    std::function<Task<Result<resources::Secret>>(std::string store, std::string name)>;
+
+/// A component that is in use, as the metadata API lists it.
+struct LoadedComponent {
+  resources::Component spec;
+  std::vector<std::string> capabilities;
+};
+
+/// Counts what becomes of components; telemetry implements it.
+class LoadObserver {
+ public:
+  virtual ~LoadObserver() = default;
+  virtual void initialised(const resources::Component& component) = 0;
+  virtual void failed(const resources::Component& component, std::string_view reason) = 0;
+};
+
+/// Opens the configured components: resolves their environment and secret references and their
+/// templates, in the order their secret stores allow. Everything runs on loop 0.
+class Processor {
+ public:
+  struct Settings {
+    Identity identity;
+    Environment environment;
+    /// Types or type/version that must not be loaded (spec.components.deny).
+    std::vector<std::string> denied;
+    bool strict_wasm_sandbox = false;
+  };
+  Processor(Settings settings, SecretSource secrets, LoadObserver* observer);
+  ~Processor();
+
+  /// Adds the loader of a category; it must outlive this object.
+  void add(ComponentLoader& loader);
+  /// Opens them all. Components whose secret store never comes stay out, with a warning. The error
+  /// of the first that fails without `ignoreErrors`, in upstream's words.
+  Task<Result<>> load(std::vector<resources::Component> components);
+  /// Puts the secrets of an HTTP endpoint in.
+  Task<Result<resources::HttpEndpoint>> resolve(resources::HttpEndpoint endpoint);
+  /// Closes what is open, the last first.
+  Task<void> close();
+
+  /// On loop 0.
+  [[nodiscard]] const std::vector<LoadedComponent>& loaded() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outrigger::runtime::processor

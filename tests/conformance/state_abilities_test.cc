@@ -1,6 +1,6 @@
 #include "base/time_format.h"
 #include "components/state/registry.h"
-#include "state_conformance.h"
+#include "tests/conformance/state_conformance.h"
 
 /// Transactions, times to live and what else only some stores can do.
 namespace outrigger::components::state {

@@ -12,7 +12,7 @@
 #include "base/uuid.h"
 #include "components/component.h"
 #include "components/state/registry.h"
-#include "support.h"
+#include "tests/conformance/support.h"
 
 namespace outrigger::components::state {
 

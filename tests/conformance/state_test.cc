@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "components/state/registry.h"
-#include "state_conformance.h"
+#include "tests/conformance/state_conformance.h"
 
 namespace outrigger::components::state {
 namespace {

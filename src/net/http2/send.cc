@@ -28,7 +28,7 @@ constexpr auto kNameKinds = [] {
   for (int c = '0'; c <= '9'; ++c) kinds[static_cast<std::size_t>(c)] = NameKind::lower;
   for (int c = 'A'; c <= 'Z'; ++c) kinds[static_cast<std::size_t>(c)] = NameKind::mixed;
   for (const char c : std::string_view("!#$%&'*+-.^_`|~")) {
-    kinds[static_cast<std::size_t>(c)] = NameKind::lower;
+    kinds[static_cast<std::uint8_t>(c)] = NameKind::lower;
   }
   return kinds;
 }();

@@ -86,8 +86,9 @@ class InMemoryStore final : public Store,
     if (request.continuation_token) {
       const auto token = parse_int<std::uint64_t>(*request.continuation_token);
       if (!token) {
-        co_return fail(Code::invalid_argument,
-                       "invalid continue token: " + outrigger::quoted(*request.continuation_token));
+        co_return fail(
+            Code::invalid_argument,
+            "invalid continue token: " + go_number_error("ParseUint", *request.continuation_token));
       }
       from = *token;
     }

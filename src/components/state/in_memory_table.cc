@@ -14,11 +14,7 @@ Result<std::int64_t> seconds_to_live(const Properties& metadata) {
   const auto found = metadata.find(kTtlInSeconds);
   if (found == metadata.end() || found->second.empty()) return 0;
   const auto seconds = parse_int<std::int64_t>(found->second);
-  if (!seconds) {
-    return fail(Code::invalid_argument,
-                "incorrect value for metadata 'ttlInSeconds': " + outrigger::quoted(found->second) +
-                    " is not a whole number");
-  }
+  if (!seconds) return fail(Code::invalid_argument, go_number_error("Atoi", found->second));
   // More would overflow the clocks; 30 years are for ever to what lives in memory.
   constexpr std::int64_t kMost = 30LL * 366 * 24 * 3600;
   return std::clamp<std::int64_t>(*seconds, 0, kMost);

@@ -56,7 +56,9 @@ TEST(InMemoryTable, ANegativeTtlMeansForEverAndAWordIsRefused) {
   EXPECT_TRUE(table.set(with_ttl("k", "9223372036854775807"), at(0ms)));
   auto refused = table.set(with_ttl("k", "soon"), at(0ms));
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Code::invalid_argument);
+  EXPECT_EQ(refused.error().message(), "strconv.Atoi: parsing \"soon\": invalid syntax");
+  EXPECT_EQ(table.set(with_ttl("k", "99999999999999999999"), at(0ms)).error().message(),
+            "strconv.Atoi: parsing \"99999999999999999999\": value out of range");
 }
 
 TEST(InMemoryTable, AnExpiredItemNoLongerStopsAFirstWrite) {

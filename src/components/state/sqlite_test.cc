@@ -1,4 +1,8 @@
+#include <csignal>
 #include <filesystem>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/scope.h"
 #include "base/uuid.h"
@@ -154,6 +158,46 @@ TEST_F(SqliteState, AReadOnlyDatabaseIsReadAndRefusesWrites) {
   EXPECT_TRUE(get("app||json"));
   EXPECT_FALSE(run_on(loop_, store_->set({.key = "k", .value = "v"})));
   EXPECT_TRUE(get("app||json"));
+}
+
+/// Writes items one after the other, each with company, and reports every one that is answered.
+Task<void> write_and_report(Store* store, int first, int report) {
+  for (int i = first;; i += 8) {
+    SetRequest request{.key = std::to_string(i), .value = "v"};
+    auto done = co_await store->set(std::move(request));
+    if (!done || write(report, &i, sizeof i) != sizeof i) co_return;
+  }
+}
+
+TEST_F(SqliteState, AProcessThatIsKilledLosesNothingItHadAnswered) {
+  for (int round = 0; round < 3; ++round) {
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      if (!open()) _exit(1);
+      std::vector<Task<void>> tasks;
+      for (int i = 0; i < 8; ++i)
+        tasks.push_back(write_and_report(store_.get(), round * 1'000'000 + i, pipe_ends[1]));
+      run_on(loop_, run_all(std::move(tasks)));
+      _exit(0);
+    }
+    ::close(pipe_ends[1]);
+    std::vector<int> answered;
+    int one = 0;
+    while (read(pipe_ends[0], &one, sizeof one) == sizeof one) {
+      answered.push_back(one);
+      if (answered.size() == 500) kill(child, SIGKILL);
+    }
+    ::close(pipe_ends[0]);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_GE(answered.size(), 500u);
+    ASSERT_TRUE(open());
+    for (const int item : answered) ASSERT_TRUE(get(std::to_string(item))) << item;
+    close();
+  }
 }
 
 TEST_F(SqliteState, KeysMustNotBeEmpty) {

@@ -76,15 +76,23 @@ Result<std::optional<std::int64_t>> parse_ttl(const Properties& metadata) {
   if (found == metadata.end() || found->second.empty()) return std::nullopt;
   const auto seconds = parse_int<std::int64_t>(found->second);
   if (!seconds) {
-    return fail(Code::invalid_argument,
-                "incorrect value for metadata 'ttlInSeconds': " + outrigger::quoted(found->second) +
-                    " is not a whole number");
+    return fail(Code::invalid_argument, "incorrect value for metadata 'ttlInSeconds': " +
+                                            go_number_error("ParseInt", found->second));
   }
   if (*seconds < -1 || *seconds > std::numeric_limits<std::int32_t>::max()) {
     return fail(Code::invalid_argument,
                 "incorrect value for metadata 'ttlInSeconds': must be -1 or greater");
   }
   return *seconds;
+}
+
+std::string go_number_error(std::string_view function, std::string_view text) {
+  std::string_view digits = text;
+  if (digits.starts_with('-') || digits.starts_with('+')) digits.remove_prefix(1);
+  const bool number =
+      !digits.empty() && std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
+  return "strconv." + std::string(function) + ": parsing " + outrigger::quoted(text) + ": " +
+         (number ? "value out of range" : "invalid syntax");
 }
 
 Result<std::string> delete_prefix(std::string prefix) {

@@ -93,7 +93,8 @@ struct TransactionRequest {
 
 /// The errors of a conditional write. Code::aborted: the ETag given is not the stored one, or the
 /// item is there already and first-write was asked for. Code::invalid_argument with
-/// kInvalidEtagTag: the text can be no ETag of this store. `detail` may be empty.
+/// kInvalidEtagTag: the text can be no ETag of this store. `detail` may be empty. For these two the
+/// state API has statuses of its own (409 and 400); every other error of a store is 500 to it.
 inline constexpr std::string_view kInvalidEtagTag = "ETAG_INVALID";
 [[nodiscard]] Error etag_mismatch(std::string_view detail = {});
 [[nodiscard]] Error etag_invalid(std::string_view detail = {});
@@ -110,6 +111,8 @@ inline constexpr std::string_view kInvalidEtagTag = "ETAG_INVALID";
 /// `ttlInSeconds` of a request as most stores read it: -1 (never expires) or more, at most 2^31-1;
 /// nullopt if absent or empty.
 [[nodiscard]] Result<std::optional<std::int64_t>> parse_ttl(const Properties& metadata);
+/// What Go says of a text that is not a whole number: `strconv.Atoi: parsing "x": invalid syntax`.
+[[nodiscard]] std::string go_number_error(std::string_view function, std::string_view text);
 
 /// Several writes as one: all or none is done.
 class Transactional {
@@ -222,8 +225,8 @@ class Store {
   virtual KeysLister* keys_lister() noexcept { return nullptr; }
 };
 
-/// The store's abilities in upstream's words: "ETAG", "TRANSACTIONAL", "TTL", ... ("ACTOR_STORE"
-/// is the runtime's to add.)
+/// The store's abilities in upstream's words: "ETAG", "TRANSACTIONAL", "TTL", ... (To a store with
+/// the first two the runtime adds "ACTOR".)
 [[nodiscard]] std::vector<std::string> features(Store& store);
 
 }  // namespace outrigger::components::state

@@ -8,6 +8,7 @@
 
 #include "base/task.h"
 #include "net/message.h"
+#include "runtime/telemetry/trace_context.h"
 
 namespace outrigger::runtime::api {
 
@@ -24,11 +25,8 @@ struct HttpCall {
   /// Bytes of a body that is read whole; 0: no limit. From --max-body-size.
   std::size_t body_bytes_max = 0;
 
-  /// What filters keep with the call (trace context, start of the clock, ...).
-  struct Data {
-    virtual ~Data() = default;
-  };
-  std::unique_ptr<Data> data;
+  /// The span of this call; all zero without tracing and without a caller's trace.
+  telemetry::TraceContext trace;
 
   /// The decoded value of a route parameter; "" if the route has none of that name.
   [[nodiscard]] std::string_view param(std::string_view name) const noexcept;

@@ -78,14 +78,15 @@ Result<std::vector<HttpCall::Param>> read_params(const Route& route, std::string
     } else {
       raw = next_part(path);
     }
+    const std::string_view name = part.substr(1, part.size() - (rest ? 3 : 2));
     auto value = net::query_unescape(raw);
     if (!value) {
       return fail(Error(Code::invalid_argument, "failed to unescape request parameter " +
-                                                    json::quote(raw, json::Html::keep) +
+                                                    json::quote(name, json::Html::keep) +
                                                     ". Error: " + value.error().message())
                       .with_http_status(400));
     }
-    params.push_back({part.substr(1, part.size() - (rest ? 3 : 2)), *std::move(value)});
+    params.push_back({name, *std::move(value)});
   }
   return params;
 }

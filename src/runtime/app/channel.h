@@ -35,8 +35,8 @@ class Channel {
   [[nodiscard]] virtual const ChannelOptions& options() const noexcept = 0;
 
   /// An HTTP request to an application that speaks HTTP. `target` is path and query without the
-  /// application's address. The slot of the concurrency limit is held until the response's body
-  /// has ended. Code::internal "app is not in a healthy state" while probes fail.
+  /// application's address. The slot of the concurrency limit is held until the response's head
+  /// has come, as upstream does. Code::internal "app is not in a healthy state" while probes fail.
   virtual Task<Result<net::Response>> http(net::Request request) = 0;
 
   /// A unary call to an application that speaks gRPC.
@@ -49,7 +49,9 @@ class Channel {
   virtual Task<void> close() = 0;
 };
 
-/// Shared by all loops: whether the application may be called, and how many calls run.
 class Gate;
+
+/// The channel of one loop. `gate` is shared by all loops and must outlive it.
+Result<std::unique_ptr<Channel>> make_channel(ChannelOptions options, Gate& gate);
 
 }  // namespace outrigger::runtime::app

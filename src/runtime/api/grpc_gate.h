@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/grpc/call.h"
+#include "runtime/api/access.h"
+#include "runtime/telemetry/runtime_metrics.h"
+#include "runtime/telemetry/tracer.h"
+
+namespace outrigger::runtime::api {
+
+struct GrpcGateSettings {
+  GrpcAccess access;
+  std::string api_token;  ///< Empty: none is asked for.
+  bool log_calls = false;
+  bool omit_health_checks = false;
+  telemetry::Tracer tracer;
+};
+
+/// What every call of a gRPC server passes through: token, lists, trace context, metrics and log.
+/// One per loop; the settings are shared.
+class GrpcGate final : public net::grpc::Interceptor {
+ public:
+  GrpcGate(std::shared_ptr<const GrpcGateSettings> settings,
+           const telemetry::RuntimeMetrics& metrics)
+      : settings_(std::move(settings)), metrics_(metrics) {}
+
+  Result<> begin(net::grpc::Call& call) override;
+  void end(net::grpc::Call& call, const net::grpc::Status& status) override;
+
+ private:
+  void log_call(const net::grpc::Call& call, const net::grpc::Status& status,
+                Duration elapsed) const;
+  std::shared_ptr<const GrpcGateSettings> settings_;
+  const telemetry::RuntimeMetrics& metrics_;
+};
+
+/// The span of a call that passed a gate; all zero for one that did not.
+const telemetry::TraceContext& trace_of(const net::grpc::Call& call) noexcept;
+
+}  // namespace outrigger::runtime::api

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "net/http/server.h"
+#include "runtime/api/access.h"
+#include "runtime/api/cors.h"
+#include "runtime/api/router.h"
+#include "runtime/telemetry/runtime_metrics.h"
+#include "runtime/telemetry/tracer.h"
+
+namespace outrigger::runtime::api {
+
+/// What every request of the HTTP API passes through, in upstream's order (facts/wire_notes.md,
+/// section 1). The same for all loops.
+struct HttpApiSettings {
+  HttpAccess access;
+  Cors cors;
+  std::string api_token;  ///< Empty: none is asked for.
+  std::size_t body_bytes_max = 0;
+  bool log_calls = false;
+  bool obfuscate_urls = false;
+  bool omit_health_checks = false;
+  /// Only the routes marked public, without token, lists, CORS and logs.
+  bool public_only = false;
+  telemetry::Tracer tracer;
+};
+
+/// The HTTP API of one loop.
+class HttpApi final : public net::RequestHandler {
+ public:
+  HttpApi(std::shared_ptr<const HttpApiSettings> settings, const Router& router,
+          const telemetry::RuntimeMetrics& metrics);
+  /// Takes the requests that no route takes: service invocation by header. Without one: 404.
+  void set_fallback(HttpHandler fallback) { fallback_ = std::move(fallback); }
+
+  Task<net::Response> handle(net::Request request) override;
+
+ private:
+  Task<net::Response> authorised(HttpCall& call);
+  Task<net::Response> routed(HttpCall& call);
+  void finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
+              net::Response& response) const;
+  void log_call(const HttpCall& call, Duration elapsed, const net::Response& response) const;
+
+  std::shared_ptr<const HttpApiSettings> settings_;
+  const Router& router_;
+  const telemetry::RuntimeMetrics& metrics_;
+  HttpHandler fallback_;
+};
+
+}  // namespace outrigger::runtime::api

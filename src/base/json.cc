@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -37,10 +38,19 @@ constexpr std::uint64_t zero_bytes(std::uint64_t word) noexcept {
   return (word - kOnes) & ~word & kHighs;
 }
 
-/// Whether one of eight bytes is a quote, a backslash or a control character. Never misses one.
-constexpr bool has_special(std::uint64_t word) noexcept {
-  return (zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\')) |
-          ((word - kOnes * 0x20) & ~word & kHighs)) != 0;
+/// The high bit of each of eight bytes that is a quote, a backslash or a control character. The
+/// lowest bit set is exact (of a little-endian word: the first such byte).
+constexpr std::uint64_t specials(std::uint64_t word) noexcept {
+  return zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\')) |
+         ((word - kOnes * 0x20) & ~word & kHighs);
+}
+
+constexpr bool has_special(std::uint64_t word) noexcept { return specials(word) != 0; }
+
+/// Whether one of eight bytes is < > or &. Never misses one.
+constexpr bool has_markup(std::uint64_t word) noexcept {
+  return (zero_bytes(word ^ (kOnes * '<')) | zero_bytes(word ^ (kOnes * '>')) |
+          zero_bytes(word ^ (kOnes * '&'))) != 0;
 }
 
 std::uint64_t load(const char* p) noexcept {
@@ -53,7 +63,14 @@ std::uint64_t load(const char* p) noexcept {
 const char* skip_string(const char* p, const char* end) noexcept {
   ++p;
   while (true) {
-    while (end - p >= 8 && !has_special(load(p))) p += 8;
+    while (end - p >= 8) {
+      const std::uint64_t found = specials(load(p));
+      if (found != 0) {
+        p += std::countr_zero(found) / 8;
+        break;
+      }
+      p += 8;
+    }
     if (p == end) return nullptr;
     const auto c = static_cast<unsigned char>(*p++);
     if (c == '"') return p;
@@ -292,6 +309,13 @@ void append_string(std::string& out, std::string_view text, Html html) {
   const char* const end = p + text.size();
   const char* run = p;
   while (p != end) {
+    while (end - p >= 8) {
+      const std::uint64_t word = load(p);
+      const bool plain = !has_special(word) && (word & kHighs) == 0;
+      if (!plain || (html == Html::escape && has_markup(word))) break;
+      p += 8;
+    }
+    if (p == end) break;
     const auto c = static_cast<unsigned char>(*p);
     const bool markup = html == Html::escape && (c == '<' || c == '>' || c == '&');
     if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && !markup) {

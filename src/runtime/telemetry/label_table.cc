@@ -83,22 +83,29 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+std::uint64_t load(const char* p, std::size_t bytes) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, p, bytes);
+  return word;
+}
+
+/// Up to eight bytes as one number; texts of different length may give the same.
+std::uint64_t short_word(const char* p, std::size_t size) noexcept {
+  if (size >= 4) return load(p, 4) << 32 | load(p + size - 4, 4);
+  if (size == 0) return 0;
+  const auto at = [p](std::size_t i) -> std::uint64_t { return static_cast<unsigned char>(p[i]); };
+  return at(0) << 16 | at(size / 2) << 8 | at(size - 1);
+}
+
 /// Seeded, for peers choose some of the values.
-std::uint64_t hash_of(std::span<const std::string_view> values) noexcept {
-  static const std::uint64_t kSeed = fast_random() | 1;
-  std::uint64_t hash = kSeed;
+std::uint64_t hash_of(std::span<const std::string_view> values, std::uint64_t seed) noexcept {
+  std::uint64_t hash = seed;
   for (const std::string_view value : values) {
     const char* p = value.data();
     std::size_t left = value.size();
-    hash = mix(hash ^ left, 0x9E3779B97F4A7C15);
-    for (; left >= 8; left -= 8, p += 8) {
-      std::uint64_t word;
-      std::memcpy(&word, p, 8);
-      hash = mix(hash ^ word, 0xD6E8FEB86659FD93);
-    }
-    std::uint64_t tail = 0;
-    if (left > 0) std::memcpy(&tail, p, left);
-    hash = mix(hash ^ tail, 0xA0761D6478BD642F);
+    for (; left > 8; left -= 8, p += 8) hash = mix(hash ^ load(p, 8), 0xD6E8FEB86659FD93);
+    const std::uint64_t word = left == 8 ? load(p, 8) : short_word(p, left);
+    hash = mix(hash ^ word, 0xA0761D6478BD642F + value.size());
   }
   return hash;
 }
@@ -134,7 +141,7 @@ Cell* cells_of(Series& series, Shard shard) noexcept {
 
 Table::Table(std::vector<std::string> label_names, bool with_app_label,
              const RegistryOptions& options)
-    : options_(options), label_names_(std::move(label_names)) {
+    : options_(options), seed_(fast_random()), label_names_(std::move(label_names)) {
   for (std::size_t i = 0; i < label_names_.size(); ++i) {
     printed_.emplace_back(label_names_[i], static_cast<int>(i));
   }
@@ -173,7 +180,7 @@ Row* Table::rewritten(Values values) {
 }
 
 Row* Table::lookup(Values values) {
-  const std::uint64_t hash = hash_of(values);
+  const std::uint64_t hash = hash_of(values, seed_);
   const Shard shard = this_shard();
   if (!shard.owned) {
     const std::scoped_lock lock(mutex_);

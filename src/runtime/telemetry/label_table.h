@@ -68,6 +68,7 @@ class Table {
   void render_metric(std::size_t slot, std::span<Row* const> rows, std::string& out) const;
 
   const RegistryOptions& options_;
+  const std::uint64_t seed_;
   std::vector<std::string> label_names_;
   /// Label names in the order they are printed, with the place of their value; the application's
   /// own id is -1.

@@ -15,7 +15,11 @@ constexpr std::string_view kStaticPaths[] = {"/dapr/config", "/dapr/metrics", "/
                                              "/healthz"};
 
 bool is_normal(std::string_view path) {
-  return path.starts_with('/') && path.find("//") == std::string_view::npos;
+  if (!path.starts_with('/')) return false;
+  for (std::size_t i = 1; i < path.size(); ++i) {
+    if (path[i] == '/' && path[i - 1] == '/') return false;
+  }
+  return true;
 }
 
 /// One leading slash, no double ones.
@@ -31,15 +35,18 @@ std::string normalized(std::string_view path) {
 struct Parts {
   std::array<std::string_view, 6> part;
   std::size_t count = 0;
+  bool normal = true;  // No double slash.
 
   explicit Parts(std::string_view path) {
-    path.remove_prefix(1);
-    while (true) {
-      const auto slash = count < part.size() - 1 ? path.find('/') : std::string_view::npos;
-      part[count++] = path.substr(0, slash);
-      if (slash == std::string_view::npos) return;
-      path.remove_prefix(slash + 1);
+    std::size_t start = 1;
+    for (std::size_t i = 1; i < path.size(); ++i) {
+      if (path[i] != '/') continue;
+      normal = normal && path[i - 1] != '/';
+      if (count == part.size() - 1) continue;
+      part[count++] = path.substr(start, i - start);
+      start = i + 1;
     }
+    part[count++] = path.substr(std::min(start, path.size()));
   }
   /// "/a/b/c": the path up to the end of the given part.
   [[nodiscard]] std::string_view upto(std::string_view path, std::size_t parts) const {
@@ -79,30 +86,25 @@ std::string_view workflow_label(std::string_view path, Parts& parts, std::string
 
 std::string_view path_without_ids(std::string_view path, std::string& scratch) {
   if (path.empty()) return path;
-  std::string kept;
-  if (!is_normal(path)) {
-    kept = normalized(path);
-    path = kept;
-  }
   Parts parts(path);
-  std::string_view label = path;
-  const std::string_view api = parts.count > 1 ? parts.part[1] : std::string_view();
-  if (parts.count < 3) {
-    // Too short to hold an id.
-  } else if (parts.part[0] == "actors") {
-    parts.part[2] = "{id}";
-    label = parts.join(parts.count, "", scratch);
-  } else if (api == "state" || api == "secrets") {
-    label = parts.upto(path, 3);
-  } else if (api == "actors" && parts.count >= 5) {
-    parts.part[3] = "{id}";
-    label = parts.join(5, "/", scratch);
-  } else if (api == "workflows") {
-    label = workflow_label(path, parts, scratch);
+  if (path[0] != '/' || !parts.normal) {
+    const std::string kept = normalized(path);
+    std::string inner;
+    scratch = std::string(path_without_ids(kept, inner));
+    return scratch;
   }
-  if (kept.empty() || label.data() == scratch.data()) return label;
-  scratch.assign(label);
-  return scratch;
+  const std::string_view api = parts.count > 1 ? parts.part[1] : std::string_view();
+  if (parts.count < 3) return path;  // Too short to hold an id.
+  if (parts.part[0] == "actors") {
+    parts.part[2] = "{id}";
+    return parts.join(parts.count, "", scratch);
+  }
+  if (api == "state" || api == "secrets") return parts.upto(path, 3);
+  if (api == "actors" && parts.count >= 5) {
+    parts.part[3] = "{id}";
+    return parts.join(5, "/", scratch);
+  }
+  return api == "workflows" ? workflow_label(path, parts, scratch) : path;
 }
 
 /// A trie of path segments. At each level a literal wins over {name}, and that over a pattern which

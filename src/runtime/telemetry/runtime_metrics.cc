@@ -153,14 +153,18 @@ HttpMetrics::HttpMetrics(Registry& registry, const MetricsOptions& options)
       exclude_verbs_(options.http_exclude_verbs),
       count_responses_(options.http_paths.increased_cardinality) {
   const auto& latency = options.latency_bounds;
-  plain_ = registry.group({});
-  server_request_bytes_ = registry.histogram(plain_, "dapr_http_server_request_bytes",
-                                             "Bytes of request bodies.", size_bounds());
-  server_response_bytes_ = registry.histogram(plain_, "dapr_http_server_response_bytes",
-                                              "Bytes of response bodies.", size_bounds());
-  client_received_bytes_ =
-      registry.histogram(plain_, "dapr_http_client_received_bytes",
+  const Group plain = registry.group({});
+  const auto request_bytes = registry.histogram(plain, "dapr_http_server_request_bytes",
+                                                "Bytes of request bodies.", size_bounds());
+  const auto response_bytes = registry.histogram(plain, "dapr_http_server_response_bytes",
+                                                 "Bytes of response bodies.", size_bounds());
+  const auto received_bytes =
+      registry.histogram(plain, "dapr_http_client_received_bytes",
                          "Bytes of bodies received from the application.", size_bounds());
+  const Labels none = plain.find({});
+  server_request_bytes_ = request_bytes.at(none);
+  server_response_bytes_ = response_bytes.at(none);
+  client_received_bytes_ = received_bytes.at(none);
   const std::vector<std::string> labels = {"method", "path", "status"};
   server_ = registry.group(labels);
   server_requests_ =
@@ -202,9 +206,8 @@ void HttpMetrics::server_request(const Request& request) const {
   server_requests_.at(labels).add();
   server_latency_.at(labels).record(milliseconds(request.elapsed));
   if (count_responses_) server_responses_.at(labels).add();
-  const auto plain = plain_.find({});
-  server_request_bytes_.at(plain).record(static_cast<double>(request.request_bytes));
-  server_response_bytes_.at(plain).record(static_cast<double>(request.response_bytes));
+  server_request_bytes_.record(static_cast<double>(request.request_bytes));
+  server_response_bytes_.record(static_cast<double>(request.response_bytes));
 }
 
 void HttpMetrics::client_request_started(std::string_view method, std::string_view path,
@@ -223,7 +226,7 @@ void HttpMetrics::client_request(const Request& request) const {
                     NumberText(request.status)});
   client_completed_.at(labels).add();
   client_latency_.at(labels).record(milliseconds(request.elapsed));
-  client_received_bytes_.at(plain_.find({})).record(static_cast<double>(request.response_bytes));
+  client_received_bytes_.record(static_cast<double>(request.response_bytes));
 }
 
 void HttpMetrics::health_probe(int status, Elapsed elapsed) const {

@@ -101,9 +101,9 @@ class HttpMetrics {
   PathLabels paths_;
   bool exclude_verbs_;
   bool count_responses_;
-  Group plain_, server_, client_sent_, client_, probe_;
-  HistogramFamily server_request_bytes_, server_response_bytes_, server_latency_;
-  HistogramFamily client_sent_bytes_, client_received_bytes_, client_latency_, probe_latency_;
+  Group server_, client_sent_, client_, probe_;
+  Histogram server_request_bytes_, server_response_bytes_, client_received_bytes_;
+  HistogramFamily server_latency_, client_sent_bytes_, client_latency_, probe_latency_;
   CounterFamily server_requests_, server_responses_, client_completed_, probes_;
 };
 

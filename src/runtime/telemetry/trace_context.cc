@@ -12,23 +12,37 @@ namespace outrigger::telemetry {
 namespace {
 
 bool is_zero(std::span<const std::uint8_t> bytes) noexcept {
-  return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+  std::uint8_t any = 0;
+  for (const std::uint8_t byte : bytes) any |= byte;
+  return any == 0;
 }
+
+/// The values of hexadecimal digits; kUpper is set for A to F, which ids must not have.
+constexpr std::uint8_t kUpper = 0x40;
+constexpr std::uint8_t kNoDigit = 0x80;
+constexpr auto kDigitValues = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (int c = 0; c < 256; ++c) {
+    const int value = hex_value(static_cast<char>(c));
+    const bool upper = c >= 'A' && c <= 'F';
+    table[static_cast<std::size_t>(c)] =
+        value < 0 ? kNoDigit : static_cast<std::uint8_t>(value | (upper ? kUpper : 0));
+  }
+  return table;
+}();
 
 enum class Case : std::uint8_t { lower, any };
 
-bool read_hex(std::string_view text, std::span<std::uint8_t> out, Case accepted) noexcept {
-  if (text.size() != out.size() * 2) return false;
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const char high = text[i * 2];
-    const char low = text[i * 2 + 1];
-    const auto refused = [&](char c) {
-      return hex_value(c) < 0 || (accepted == Case::lower && c >= 'A' && c <= 'F');
-    };
-    if (refused(high) || refused(low)) return false;
-    out[i] = static_cast<std::uint8_t>(hex_value(high) * 16 + hex_value(low));
+/// Fills `out` from twice as many digits.
+bool read_hex(const char* text, std::span<std::uint8_t> out, Case accepted) noexcept {
+  std::uint8_t seen = 0;
+  for (std::uint8_t& byte : out) {
+    const std::uint8_t high = kDigitValues[static_cast<unsigned char>(*text++)];
+    const std::uint8_t low = kDigitValues[static_cast<unsigned char>(*text++)];
+    seen |= high | low;
+    byte = static_cast<std::uint8_t>((high & 0xF) << 4 | (low & 0xF));
   }
-  return true;
+  return (seen & (accepted == Case::lower ? kUpper | kNoDigit : kNoDigit)) == 0;
 }
 
 void write_hex(char*& to, std::span<const std::uint8_t> bytes) noexcept {
@@ -84,7 +98,7 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
     return std::nullopt;
   }
   std::array<std::uint8_t, 1> version{};
-  if (!read_hex(text.substr(0, 2), version, Case::any) || version[0] > 254) return std::nullopt;
+  if (!read_hex(text.data(), version, Case::any) || version[0] > 254) return std::nullopt;
   const std::string_view tail = text.substr(53);
   const auto dash = tail.find('-');
   if (version[0] == 0 && dash != std::string_view::npos) return std::nullopt;
@@ -92,12 +106,12 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
   std::array<std::uint8_t, 1> first_flags{};
   if (flags.size() < 2 || flags.size() % 2 != 0 ||
       !std::ranges::all_of(flags, [](char c) { return hex_value(c) >= 0; }) ||
-      !read_hex(flags.substr(0, 2), first_flags, Case::any)) {
+      !read_hex(flags.data(), first_flags, Case::any)) {
     return std::nullopt;
   }
   TraceContext context;
-  if (!read_hex(text.substr(3, 32), context.trace_id, Case::lower) ||
-      !read_hex(text.substr(36, 16), context.span_id, Case::lower) || !context.valid()) {
+  if (!read_hex(text.data() + 3, context.trace_id, Case::lower) ||
+      !read_hex(text.data() + 36, context.span_id, Case::lower) || !context.valid()) {
     return std::nullopt;
   }
   context.flags = first_flags[0];

@@ -22,6 +22,22 @@ const std::string* find(const Properties& metadata, std::string_view name) noexc
   return found == metadata.end() ? nullptr : &found->second;
 }
 
+// Of a name that occurs more than once the last value counts. Upstream and we write the fields in
+// order, so that there is nothing to do most times.
+void sort_by_name(std::vector<CloudEvent::Field>& fields) {
+  const auto in_order = [](const auto& a, const auto& b) { return a.name < b.name; };
+  if (std::ranges::adjacent_find(fields, std::not_fn(in_order)) == fields.end()) return;
+  std::map<std::string, std::string, std::less<>> sorted;
+  for (auto& field : fields) {
+    sorted.insert_or_assign(std::move(field.name), std::move(field.json));
+  }
+  fields.clear();
+  while (!sorted.empty()) {
+    auto member = sorted.extract(sorted.begin());
+    fields.push_back({.name = std::move(member.key()), .json = std::move(member.mapped())});
+  }
+}
+
 }  // namespace
 
 Result<CloudEvent> CloudEvent::read(Message message, const Properties& metadata) {
@@ -40,19 +56,13 @@ Result<CloudEvent> CloudEvent::read(Message message, const Properties& metadata)
 Result<CloudEvent> CloudEvent::parse(std::string text) {
   CloudEvent event;
   event.body_ = std::move(text);
-  // Of a name that occurs more than once the last value counts.
-  std::map<std::string, std::string, std::less<>> members;
   const bool object = json::for_each_member(event.body_, [&](auto name, auto value) {
-    members.insert_or_assign(std::string(name),
-                             cel::needs_repair(value) ? cel::repaired(value) : std::string(value));
+    event.fields_.push_back(
+        Field{.name = std::string(name),
+              .json = cel::needs_repair(value) ? cel::repaired(value) : std::string(value)});
   });
   if (!object) return fail(Code::invalid_argument, "the event is not a JSON object");
-  event.fields_.reserve(members.size());
-  while (!members.empty()) {
-    auto member = members.extract(members.begin());
-    event.fields_.push_back(
-        Field{.name = std::move(member.key()), .json = std::move(member.mapped())});
-  }
+  sort_by_name(event.fields_);
   return event;
 }
 

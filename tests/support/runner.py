@@ -8,11 +8,15 @@ called once in a suite and what it starts stays until the end.
 import functools
 import importlib.util
 import pathlib
+import signal
 import sys
 import time
 import traceback
 
 from . import processes
+
+# What hangs fails: a test is interrupted after this time.
+SECONDS_MAX = 90
 
 _tests = []
 _kept = 0
@@ -48,14 +52,21 @@ def _name(function):
     return f"{function.__module__.removesuffix('_test')}: {function.__name__.replace('_', ' ')}"
 
 
+def _interrupt(*_):
+    raise TimeoutError(f"not done within {SECONDS_MAX} s")
+
+
 def _run(function):
     """Whether it passed; says why not."""
     started = time.monotonic()
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.alarm(SECONDS_MAX)
     try:
         function()
         failure = None
     except Exception:  # Whatever it is, it fails this one test.
         failure = traceback.format_exc()
+    signal.alarm(0)
     verdict = "FAIL" if failure else "ok  "
     print(f"{verdict} {_name(function)} ({time.monotonic() - started:.2f} s)", flush=True)
     if failure:

@@ -1,0 +1,28 @@
+#include "runtime/metadata/service.h"
+
+namespace outrigger::runtime::metadata {
+
+void Service::publish(std::shared_ptr<const Facts> facts) {
+  const std::lock_guard lock(mutex_);
+  facts_ = std::move(facts);
+}
+
+std::shared_ptr<const Facts> Service::facts() const {
+  const std::lock_guard lock(mutex_);
+  return facts_;
+}
+
+void Service::set_extended(const std::string& key, std::string value) {
+  if (key.empty()) return;
+  const std::lock_guard lock(mutex_);
+  extended_[key] = std::move(value);
+}
+
+std::map<std::string, std::string> Service::extended() const {
+  const std::lock_guard lock(mutex_);
+  auto all = extended_;
+  all["daprRuntimeVersion"] = facts_->runtime_version;
+  return all;
+}
+
+}  // namespace outrigger::runtime::metadata

@@ -1,0 +1,85 @@
+#include "runtime/sidecar/ports.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+namespace outrigger::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Logger log("dapr.runtime");
+
+// Upstream's: 100 ms first, at most 500 ms, 10 s in all (facts/wire_notes.md, section 1).
+constexpr auto kFirstRetry = 100ms;
+constexpr auto kLastRetry = 500ms;
+constexpr auto kRetryFor = 10s;
+
+// net.Listen of Go takes brackets round IPv6 addresses; getaddrinfo does not.
+std::string unbracketed(const std::string& address) {
+  if (address.size() > 1 && address.front() == '[' && address.back() == ']') {
+    return address.substr(1, address.size() - 2);
+  }
+  return address;
+}
+
+}  // namespace
+
+Task<Result<std::vector<std::unique_ptr<net::Listener>>>> bind_port(
+    std::vector<std::string> addresses, int port) {
+  const TimePoint until = Loop::current().now() + kRetryFor;
+  Duration pause = kFirstRetry;
+  for (;;) {
+    std::vector<std::unique_ptr<net::Listener>> bound;
+    std::string why;
+    for (const std::string& address : addresses) {
+      auto listener = net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
+      if (listener) {
+        bound.push_back(*std::move(listener));
+      } else {
+        why = listener.error().message();
+      }
+    }
+    if (!bound.empty()) co_return std::move(bound);
+    if (Loop::current().now() + pause > until) {
+      co_return fail(Code::unavailable, "could not listen on any endpoint: " + why);
+    }
+    log.debug("port ", port, " is not free yet: ", why);
+    OUT_CO_CHECK(co_await sleep_for(pause));
+    pause = std::min<Duration>(pause * 2, kLastRetry);
+  }
+}
+
+std::unique_ptr<net::Listener> bind_internal(const std::string& address, int port) {
+  auto listener = net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
+  if (!listener) return nullptr;
+  return *std::move(listener);
+}
+
+std::string host_address(const std::string& override_address) {
+  if (!override_address.empty()) return override_address;
+  // No packet is sent: connecting a datagram socket only chooses the route.
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(53);
+  inet_pton(AF_INET, "8.8.8.8", &to.sin_addr);
+  std::string found = "127.0.0.1";
+  if (fd >= 0 && ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) {
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    char text[INET_ADDRSTRLEN];
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size) == 0 &&
+        inet_ntop(AF_INET, &own.sin_addr, text, sizeof text) != nullptr) {
+      found = text;
+    }
+  }
+  if (fd >= 0) ::close(fd);
+  return found;
+}
+
+}  // namespace outrigger::runtime

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/scope.h"
+#include "net/http/server.h"
+#include "runtime/sidecar/worker.h"
+
+namespace outrigger::runtime {
+
+/// The listening ends of the sidecar: HTTP and gRPC API, public port, internal gRPC, metrics and
+/// profile ports. Used on loop 0.
+class Servers {
+ public:
+  Servers(Loops& loops, Shared& shared);
+  /// close() must have ended.
+  ~Servers();
+
+  Task<Result<>> open_metrics();
+  /// Takes the internal port before components open connections, which could be given it as their
+  /// own; if it is not free yet, open_internal() tries again.
+  void reserve_internal();
+  Task<Result<>> open_api(const std::vector<std::unique_ptr<Worker>>& workers);
+  Task<Result<>> open_internal(const std::vector<std::unique_ptr<Worker>>& workers);
+  /// Lets running requests end within the graceful shutdown time.
+  Task<void> close();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace outrigger::runtime

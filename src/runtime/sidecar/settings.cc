@@ -1,0 +1,148 @@
+#include "runtime/sidecar/settings.h"
+
+#include "base/env.h"
+#include "base/log.h"
+#include "resources/configuration_loader.h"
+#include "runtime/sidecar/ports.h"
+
+namespace outrigger::runtime {
+namespace {
+
+const Logger log("dapr.runtime");
+
+void say(const std::vector<resources::Notice>& notices) {
+  for (const resources::Notice& notice : notices) {
+    switch (notice.level) {
+      case resources::Notice::Level::debug: log.debug(notice.message); break;
+      case resources::Notice::Level::warning: log.warn(notice.message); break;
+      case resources::Notice::Level::error: log.error(notice.message); break;
+    }
+  }
+}
+
+void say_later(const options::Options& options) {
+  if (options.control.mtls) {
+    log.warn("--enable-mtls: mutual TLS is not available yet; sidecars speak cleartext");
+  }
+  if (!options.control.placement_addresses.empty()) {
+    log.warn("--placement-host-address: actors are not available yet");
+  }
+  if (!options.control.scheduler_addresses.empty()) {
+    log.warn("--scheduler-host-address: jobs and reminders are not available yet");
+  }
+  if (options.mode == options::Mode::kubernetes) {
+    log.warn("--mode=kubernetes: resources from the operator are not available yet");
+  }
+}
+
+std::size_t limit_of(std::int64_t bytes) {
+  return bytes <= 0 ? 0 : static_cast<std::size_t>(bytes);
+}
+
+}  // namespace
+
+Result<Settings> load_settings(options::Options options) {
+  Settings settings;
+  const Environment environment = process_environment();
+  say_later(options);
+  std::vector<std::string> warnings;
+  OUT_TRY(settings.configuration,
+          resources::load_configuration(options.config, environment, warnings));
+  for (const std::string& warning : warnings) log.warn(warning);
+  OUT_CHECK(resources::apply_tracing_environment(settings.configuration, environment));
+  if (settings.configuration.access_control) {
+    OUT_CHECK(settings.configuration.access_control->check());
+  }
+  const auto load = resources::load_options(options.app.id, environment);
+  OUT_TRY(settings.resources, resources::load_resources(options.resource_paths, load));
+  say(settings.resources.notices);
+  Identity& identity = settings.identity;
+  identity.app_id = options.app.id;
+  identity.own_namespace = options.own_namespace;
+  identity.app_namespace = options.own_namespace.value_or("default");
+  if (identity.app_namespace.empty()) identity.app_namespace = "default";
+  identity.pod_name = options.pod_name;
+  identity.host_address = host_address(options.host_ip);
+  identity.http_port = options.listen.http_port;
+  identity.grpc_port = options.listen.grpc_port;
+  identity.app_port = options.app.port;
+  identity.kubernetes = options.mode == options::Mode::kubernetes;
+  settings.options = std::move(options);
+  return settings;
+}
+
+app::ChannelOptions channel_options(const options::Options& options) {
+  app::ChannelOptions channel;
+  channel.address = options.app.address;
+  channel.port = static_cast<std::uint16_t>(options.app.port);
+  using Protocol = app::ChannelOptions::Protocol;
+  switch (options.app.protocol) {
+    case options::AppProtocol::http: channel.protocol = Protocol::http; break;
+    case options::AppProtocol::https: channel.protocol = Protocol::https; break;
+    case options::AppProtocol::h2c: channel.protocol = Protocol::h2c; break;
+    case options::AppProtocol::grpc: channel.protocol = Protocol::grpc; break;
+    case options::AppProtocol::grpcs: channel.protocol = Protocol::grpcs; break;
+  }
+  channel.api_token = options.app_api_token;
+  channel.app_id = options.app.id;
+  channel.concurrency_max = options.app.concurrency_max;
+  const std::size_t body = limit_of(options.listen.body_bytes_max);
+  channel.body_bytes_max = body == 0 ? SIZE_MAX / 2 : body;
+  channel.head_bytes_max = limit_of(options.listen.head_bytes_max);
+  return channel;
+}
+
+telemetry::MetricsOptions metrics_options(const Settings& settings) {
+  const resources::Metrics& configured = settings.configuration.metrics;
+  telemetry::MetricsOptions metrics;
+  metrics.app_id = settings.identity.app_id;
+  metrics.own_namespace = settings.identity.own_namespace.value_or("");
+  metrics.enabled = settings.options.listen.metrics && configured.is_enabled();
+  metrics.latency_bounds.clear();
+  for (const std::int64_t bound : configured.latency_buckets()) {
+    metrics.latency_bounds.push_back(static_cast<double>(bound));
+  }
+  metrics.http_paths.increased_cardinality = configured.has_increased_cardinality();
+  if (configured.http) metrics.http_paths.patterns = configured.http->path_matching;
+  metrics.http_exclude_verbs = configured.excludes_verbs();
+  metrics.record_error_codes = configured.records_error_codes();
+  return metrics;
+}
+
+telemetry::Tracer make_tracer(const resources::Configuration& configuration) {
+  // Exporters come later: spans are made and passed on, but not reported.
+  if (configuration.tracing.rate() == 0) return {};
+  return {configuration.tracing.sampling_rate, nullptr};
+}
+
+std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& settings,
+                                                              bool public_only) {
+  auto api = std::make_shared<api::HttpApiSettings>();
+  const resources::Configuration& configuration = settings.configuration;
+  api->access = api::HttpAccess(configuration.allowed_apis, configuration.denied_apis);
+  if (!public_only) api->cors = api::Cors(settings.options.listen.allowed_origins);
+  api->api_token = settings.options.api_token;
+  api->body_bytes_max = limit_of(settings.options.listen.body_bytes_max);
+  api->log_calls =
+      !public_only && settings.options.api_logging.value_or(configuration.api_logging.enabled);
+  api->obfuscate_urls = configuration.api_logging.obfuscate_urls;
+  api->omit_health_checks = configuration.api_logging.omit_health_checks;
+  api->public_only = public_only;
+  api->tracer = make_tracer(configuration);
+  return api;
+}
+
+std::shared_ptr<const api::GrpcGateSettings> grpc_gate_settings(const Settings& settings,
+                                                                bool internal) {
+  auto gate = std::make_shared<api::GrpcGateSettings>();
+  const resources::Configuration& configuration = settings.configuration;
+  gate->tracer = make_tracer(configuration);
+  if (internal) return gate;
+  gate->access = api::GrpcAccess(configuration.allowed_apis, configuration.denied_apis);
+  gate->api_token = settings.options.api_token;
+  gate->log_calls = settings.options.api_logging.value_or(configuration.api_logging.enabled);
+  gate->omit_health_checks = configuration.api_logging.omit_health_checks;
+  return gate;
+}
+
+}  // namespace outrigger::runtime

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "resources/configuration.h"
+#include "resources/loader.h"
+#include "runtime/api/grpc_gate.h"
+#include "runtime/api/http_api.h"
+#include "runtime/app/channel.h"
+#include "runtime/core/identity.h"
+#include "runtime/options/options.h"
+#include "runtime/telemetry/runtime_metrics.h"
+
+namespace outrigger::runtime {
+
+/// All that is known before the first loop runs: flags, environment, configuration, resources.
+struct Settings {
+  options::Options options;
+  resources::Configuration configuration;
+  resources::Resources resources;
+  Identity identity;
+};
+
+/// Reads the configuration and the resources that the options name; writes their notices to the
+/// log. The error is fatal.
+Result<Settings> load_settings(options::Options options);
+
+app::ChannelOptions channel_options(const options::Options& options);
+telemetry::MetricsOptions metrics_options(const Settings& settings);
+telemetry::Tracer make_tracer(const resources::Configuration& configuration);
+std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& settings,
+                                                              bool public_only);
+std::shared_ptr<const api::GrpcGateSettings> grpc_gate_settings(const Settings& settings,
+                                                                bool internal);
+
+}  // namespace outrigger::runtime

@@ -1,0 +1,273 @@
+#include "runtime/sidecar/sidecar.h"
+
+#include "base/build_info.h"
+#include "base/duration.h"
+#include "base/env.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "net/http/server.h"
+#include "runtime/app/health.h"
+#include "runtime/processor/processor.h"
+#include "runtime/sidecar/ports.h"
+#include "runtime/sidecar/servers.h"
+#include "runtime/sidecar/worker.h"
+
+namespace outrigger::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Logger log("dapr.runtime");
+
+// A reply of the shutdown API is to reach its client before the process ends.
+constexpr auto kForcedExitDelay = 100ms;
+
+}  // namespace
+
+struct Sidecar::Impl {
+  Impl(options::Options given, std::function<void(int)> exit)
+      : options(std::move(given)), exit_now(std::move(exit)) {}
+
+  options::Options options;
+  std::function<void(int)> exit_now;
+  std::function<void(std::optional<Error>)> ended;
+  Loops loops{0};
+  std::unique_ptr<Shared> shared;
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<processor::Processor> processor;
+  std::unique_ptr<Servers> servers;
+  std::unique_ptr<app::Prober> prober;
+  // Of loop 0:
+  std::unique_ptr<Scope> scope;
+  std::unique_ptr<Scope> background;  // Runs until the shutdown begins.
+  bool stop_asked = false;
+  Signal app_unhealthy;
+
+  Task<void> life();
+  Task<Result<>> begin();
+  Task<Result<>> wait_for_app();
+  Task<void> hold_shutdown();
+  Task<void> end();
+  Task<Result<>> make_workers();
+  Task<void> close_workers();
+  void app_health_changed(bool healthy);
+  void publish_facts();
+  void stop_here() {
+    if (stop_asked) return;
+    stop_asked = true;
+    background->cancel();
+  }
+};
+
+Sidecar::Sidecar(options::Options options, std::function<void(int)> exit_now)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(exit_now))) {}
+Sidecar::~Sidecar() = default;
+
+Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
+  Impl& self = *impl_;
+  OUT_TRY(auto settings, load_settings(self.options));
+  self.shared = std::make_unique<Shared>(std::move(settings));
+  self.shared->ready.add("runtime");
+  self.shared->outbound_ready.add("app");
+  self.shared->shutdown = [this](bool force) {
+    if (!force) {
+      log.info("Shutdown requested via API");
+      return stop();
+    }
+    log.warn("Force shutdown requested, exiting immediately without graceful shutdown");
+    std::thread([exit_now = impl_->exit_now] {
+      std::this_thread::sleep_for(kForcedExitDelay);
+      exit_now(1);
+    }).detach();
+  };
+  self.ended = std::move(ended);
+  self.loops.start();
+  self.loops[0].post([&self] {
+    self.scope = std::make_unique<Scope>();
+    self.background = std::make_unique<Scope>();
+    self.scope->spawn(self.life());
+  });
+  return {};
+}
+
+void Sidecar::stop() {
+  impl_->loops[0].post([this] { impl_->stop_here(); });
+}
+
+void Sidecar::join() { impl_->loops.stop_and_join(); }
+
+namespace {
+
+/// Waits for the cancellation of the task that runs it.
+Task<void> until_cancelled() {
+  Signal never;
+  [[maybe_unused]] auto woken = co_await never.wait();
+}
+
+}  // namespace
+
+Task<void> Sidecar::Impl::life() {
+  const TimePoint started = std::chrono::steady_clock::now();
+  log.info(to_string(options.mode), " mode configured");
+  log.info("app id: ", options.app.id);
+  auto begun = co_await begin().under(background->cancellation());
+  std::optional<Error> fatal;
+  if (!begun && !stop_asked) fatal = begun.error();
+  if (begun) {
+    const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - started);
+    log.info("dapr initialized. Status: Running. Init Elapsed ", elapsed.count(), "ms");
+    shared->ready.set("runtime", true);
+    co_await until_cancelled().under(background->cancellation());
+    if (options.block_shutdown) co_await hold_shutdown();
+  }
+  co_await end();
+  // Posted: this task must have ended when the loops are stopped.
+  loops[0].post([this, fatal] {
+    scope.reset();
+    background.reset();
+    ended(fatal);
+  });
+}
+
+Task<Result<>> Sidecar::Impl::begin() {
+  servers = std::make_unique<Servers>(loops, *shared);
+  OUT_CO_CHECK(co_await servers->open_metrics());
+  servers->reserve_internal();
+  OUT_CO_CHECK(co_await make_workers());
+
+  processor::Processor::Settings settings;
+  settings.identity = shared->settings.identity;
+  settings.environment = process_environment();
+  settings.denied = shared->settings.configuration.denied_components;
+  settings.strict_wasm_sandbox = shared->settings.configuration.wasm_strict_sandbox;
+  processor = std::make_unique<processor::Processor>(std::move(settings), nullptr, nullptr);
+  log.info("Loading components…");
+  auto loaded = co_await processor->load(shared->settings.resources.components);
+  if (!loaded) {
+    co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
+  }
+  publish_facts();
+  OUT_CO_CHECK(co_await servers->open_api(workers));
+  OUT_CO_CHECK(co_await servers->open_internal(workers));
+  shared->outbound_ready.set("app", true);
+  auto ready = co_await wait_for_app();
+  co_return ready;
+}
+
+Task<Result<>> Sidecar::Impl::make_workers() {
+  for (unsigned i = 0; i < loops.size(); ++i) {
+    workers.emplace_back();
+    std::move_only_function<Task<Result<>>()> make = [this, i]() -> Task<Result<>> {
+      return [](Impl& self, unsigned index) -> Task<Result<>> {
+        self.workers[index] = std::make_unique<Worker>(*self.shared);
+        co_return self.workers[index]->open_app();
+      }(*this, i);
+    };
+    OUT_CO_CHECK(co_await call_on<void>(loops[i], std::move(make)));
+  }
+  co_return Result<>();
+}
+
+Task<Result<>> Sidecar::Impl::wait_for_app() {
+  const options::App& app = options.app;
+  if (app.port == 0) co_return Result<>();
+  log.info("application protocol: ", to_string(app.protocol), ". waiting on port ", app.port,
+           ".  This will block until the app is listening on that port.");
+  OUT_CO_CHECK(co_await app::wait_for_port(channel_options(options)));
+  if (app.concurrency_max > 0) log.info("app max concurrency set to ", app.concurrency_max);
+  if (!app.health_check) {
+    app_health_changed(true);
+    co_return Result<>();
+  }
+  shared->gate.set_healthy(false);
+  app::HealthOptions health;
+  health.path = app.health_check->path;
+  health.interval = std::chrono::duration_cast<Duration>(app.health_check->interval);
+  health.timeout = std::chrono::duration_cast<Duration>(app.health_check->timeout);
+  health.threshold = app.health_check->threshold;
+  OUT_CO_TRY(prober, app::make_prober(channel_options(options), health.path));
+  background->spawn(
+      app::watch_health(*prober, health, [this](bool healthy) { app_health_changed(healthy); }));
+  co_return Result<>();
+}
+
+void Sidecar::Impl::app_health_changed(bool healthy) {
+  shared->gate.set_healthy(healthy);
+  if (!healthy) app_unhealthy.notify_all();
+}
+
+void Sidecar::Impl::publish_facts() {
+  auto facts = std::make_shared<metadata::Facts>();
+  facts->app_id = options.app.id;
+  facts->runtime_version = build_version();
+  facts->enabled_features = shared->settings.configuration.enabled_features();
+  for (const processor::LoadedComponent& component : processor->loaded()) {
+    facts->components.push_back(
+        {component.spec.name, component.spec.type, component.spec.version, component.capabilities});
+  }
+  for (const auto& endpoint : shared->settings.resources.http_endpoints) {
+    facts->http_endpoints.push_back(endpoint.name);
+  }
+  for (const auto& resiliency : shared->settings.resources.resiliencies) {
+    facts->resiliencies.push_back(resiliency.name);
+  }
+  const options::App& app = options.app;
+  facts->app.port = app.port;
+  facts->app.protocol = to_string(app.protocol);
+  facts->app.channel_address = app.address;
+  facts->app.concurrency_max = app.concurrency_max;
+  if (app.health_check) {
+    metadata::AppFacts::Health health;
+    if (options::is_http(app.protocol)) health.path = app.health_check->path;
+    health.interval = format_duration(app.health_check->interval);
+    health.timeout = format_duration(app.health_check->timeout);
+    health.threshold = app.health_check->threshold;
+    facts->app.health = std::move(health);
+  }
+  shared->metadata.publish(std::move(facts));
+}
+
+Task<void> Sidecar::Impl::hold_shutdown() {
+  log.info("Blocking graceful shutdown for ", *options.block_shutdown,
+           " or until app reports unhealthy...");
+  auto wait = [](Signal& unhealthy) -> Task<Result<>> {
+    auto woken = co_await unhealthy.wait();
+    co_return woken;
+  };
+  const auto limit = std::chrono::duration_cast<Duration>(*options.block_shutdown);
+  auto unhealthy = co_await with_timeout(wait(app_unhealthy), limit);
+  if (unhealthy) {
+    log.info("App reported unhealthy, entering shutdown...");
+  } else {
+    log.info("Block shutdown period expired, entering shutdown...");
+  }
+}
+
+Task<void> Sidecar::Impl::end() {
+  log.info("Dapr is shutting down");
+  shared->ready.set("runtime", false);
+  background->cancel();
+  co_await background->join();
+  if (prober) co_await prober->close();
+  if (servers) co_await servers->close();
+  if (processor) co_await processor->close();
+  co_await close_workers();
+  log.info("Dapr runtime stopped");
+}
+
+Task<void> Sidecar::Impl::close_workers() {
+  for (unsigned i = 0; i < workers.size(); ++i) {
+    if (!workers[i]) continue;
+    std::move_only_function<Task<Result<>>()> make = [this, i]() -> Task<Result<>> {
+      return [](Impl& self, unsigned index) -> Task<Result<>> {
+        co_await self.workers[index]->close();
+        self.workers[index].reset();
+        co_return Result<>();
+      }(*this, i);
+    };
+    [[maybe_unused]] auto closed = co_await call_on<void>(loops[i], std::move(make));
+  }
+}
+
+}  // namespace outrigger::runtime

@@ -1,0 +1,53 @@
+#include "runtime/sidecar/worker.h"
+
+namespace outrigger::runtime {
+namespace {
+
+net::grpc::ServiceOptions service_options(const Settings& settings) {
+  net::grpc::ServiceOptions options;
+  const std::int64_t limit = settings.options.listen.body_bytes_max;
+  options.message_bytes_max = limit <= 0 ? SIZE_MAX / 2 : static_cast<std::size_t>(limit);
+  return options;
+}
+
+}  // namespace
+
+Worker::Worker(Shared& shared)
+    : shared_(shared),
+      http_(shared.http_settings, router_, shared.metrics),
+      public_http_(shared.public_settings, router_, shared.metrics),
+      api_gate_(shared.api_gate, shared.metrics),
+      internal_gate_(shared.internal_gate, shared.metrics),
+      grpc_api_(service_options(shared.settings)),
+      grpc_internal_(service_options(shared.settings)) {
+  add_routes();
+  add_methods();
+}
+
+Worker::~Worker() = default;
+
+void Worker::add_routes() {
+  health::add_http_routes(router_, shared_.ready, shared_.outbound_ready,
+                          shared_.settings.identity.app_id);
+  metadata::add_http_routes(router_, shared_.metadata, shared_.shutdown);
+}
+
+void Worker::add_methods() {
+  grpc_api_.set_interceptor(&api_gate_);
+  grpc_internal_.set_interceptor(&internal_gate_);
+  metadata::add_grpc_methods(grpc_api_, shared_.metadata, shared_.shutdown);
+}
+
+Result<> Worker::open_app() {
+  if (shared_.settings.options.app.port == 0) return {};
+  OUT_TRY(app_, app::make_channel(channel_options(shared_.settings.options), shared_.gate));
+  return {};
+}
+
+Task<void> Worker::close() {
+  co_await grpc_api_.drain();
+  co_await grpc_internal_.drain();
+  if (app_) co_await app_->close();
+}
+
+}  // namespace outrigger::runtime

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+
+#include "net/grpc/server.h"
+#include "runtime/api/grpc_gate.h"
+#include "runtime/api/http_api.h"
+#include "runtime/api/router.h"
+#include "runtime/app/channel.h"
+#include "runtime/app/gate.h"
+#include "runtime/health/health.h"
+#include "runtime/metadata/service.h"
+#include "runtime/sidecar/settings.h"
+
+namespace outrigger::runtime {
+
+/// What the workers of all loops share. Everything in it is thread-safe or immutable.
+struct Shared {
+  explicit Shared(Settings loaded)
+      : settings(std::move(loaded)),
+        metrics(metrics_options(settings)),
+        gate(settings.options.app.concurrency_max),
+        http_settings(http_api_settings(settings, false)),
+        public_settings(http_api_settings(settings, true)),
+        api_gate(grpc_gate_settings(settings, false)),
+        internal_gate(grpc_gate_settings(settings, true)) {}
+
+  Settings settings;
+  telemetry::RuntimeMetrics metrics;
+  app::Gate gate;
+  health::Readiness ready;
+  health::Readiness outbound_ready;
+  metadata::Service metadata;
+  metadata::Shutdown shutdown;
+  std::shared_ptr<const api::HttpApiSettings> http_settings, public_settings;
+  std::shared_ptr<const api::GrpcGateSettings> api_gate, internal_gate;
+};
+
+/// The services and faces of one loop. Made, used and closed on that loop.
+class Worker {
+ public:
+  explicit Worker(Shared& shared);
+  /// close() must have ended.
+  ~Worker();
+
+  /// Opens the channel to the application, if there is one.
+  Result<> open_app();
+  Task<void> close();
+
+  [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
+  net::RequestHandler& http() noexcept { return http_; }
+  net::RequestHandler& public_http() noexcept { return public_http_; }
+  net::RequestHandler& grpc_api() noexcept { return grpc_api_; }
+  net::RequestHandler& grpc_internal() noexcept { return grpc_internal_; }
+
+ private:
+  void add_routes();
+  void add_methods();
+
+  Shared& shared_;
+  std::unique_ptr<app::Channel> app_;
+  api::Router router_;
+  api::HttpApi http_;
+  api::HttpApi public_http_;
+  api::GrpcGate api_gate_;
+  api::GrpcGate internal_gate_;
+  net::grpc::Service grpc_api_;
+  net::grpc::Service grpc_internal_;
+};
+
+}  // namespace outrigger::runtime

@@ -16,7 +16,9 @@ LINES_MAX = {".h": 250, ".cc": 600}
 LAYERS = ["base", "net", "resources", "components", "runtime"]
 TOPS = ["control", "cli", "dashboard"]
 # Parts of runtime/ that every building block may use.
-SHARED = {"api", "app", "filters", "options", "peers", "resiliency", "security", "telemetry"}
+SHARED = {"api", "app", "core", "filters", "options", "peers", "resiliency", "security", "telemetry"}
+# Those that put the blocks together, and so know all of them.
+COMPOSERS = {"processor", "sidecar"}
 
 THIRD_PARTY = re.compile(
     r"^(asio|nghttp2|openssl|nlohmann|yaml-cpp|google/protobuf|re2|boost)/|^zlib\.h"
@@ -82,7 +84,7 @@ def layers(file, _tree):
 def blocks(file, _tree):
     """A building block sees of another block its service.h only."""
     room = _room(file.path)
-    if room[:1] != ["runtime"] or len(room) < 2:
+    if room[:1] != ["runtime"] or len(room) < 2 or room[1] in COMPOSERS:
         return
     for line, quote, target in file.includes:
         parts = target.split("/")

@@ -105,10 +105,10 @@ Error PublishErrors::bad_entries(std::string_view topic, std::string_view app_id
 
 Error PublishErrors::unreadable_entries(std::string_view topic, std::string_view app_id,
                                         std::string_view why) const {
-  return make(kUnreadable,
-              text({"error when unmarshaling the request for topic ", topic, " pubsub ", name_,
-                    ": ", why}),
-              {{"appID", std::string(app_id)}}, name_);
+  return make(
+      kUnreadable,
+      text({"error when unmarshaling the request for topic ", topic, " pubsub ", name_, ": ", why}),
+      {{"appID", std::string(app_id)}}, name_);
 }
 
 Error PublishErrors::forbidden(std::string_view topic, std::string_view app_id) const {

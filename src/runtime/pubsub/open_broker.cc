@@ -38,13 +38,17 @@ telemetry::OperationMetrics OpenBroker::published(const telemetry::ComponentMetr
 }
 
 Task<void> OpenBroker::close() {
+  // Not even a cancelled closer may take the broker from under the calls inside.
   Cancellation never;
-  while (uses_ > 0) {
-    [[maybe_unused]] auto woken = co_await unused_.wait();
-    if (!woken) break;
-  }
-  auto closing = broker_->close();
+  auto closing = close_when_unused();
   co_await std::move(closing).under(never);
+}
+
+Task<void> OpenBroker::close_when_unused() {
+  while (uses_ > 0) {
+    [[maybe_unused]] const auto woken = co_await unused_.wait();
+  }
+  co_await broker_->close();
 }
 
 }  // namespace outrigger::pubsub

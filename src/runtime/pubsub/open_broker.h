@@ -61,6 +61,8 @@ class OpenBroker {
       return std::hash<std::string_view>()(text);
     }
   };
+  Task<void> close_when_unused();
+
   Settings settings_;
   std::unique_ptr<components::pubsub::Broker> broker_;
   bool expires_messages_;

@@ -1,0 +1,98 @@
+#include "runtime/pubsub/grpc.h"
+
+#include "base/base64.h"
+#include "dapr/proto/runtime/v1/dapr.pb.h"
+#include "runtime/pubsub/service.h"
+
+namespace outrigger::pubsub {
+namespace {
+
+namespace rt = dapr::proto::runtime::v1;
+
+struct GrpcFace {
+  Service& service;
+  GrpcTrace trace;
+};
+using FacePtr = std::shared_ptr<const GrpcFace>;
+
+telemetry::TraceContext metadata_trace(const net::grpc::Call& call) {
+  const auto encoded = call.metadata.get(telemetry::kGrpcTraceBinHeader);
+  std::optional<std::string> bytes;
+  if (encoded) bytes = base64_decode_any(*encoded);
+  return telemetry::from_metadata(bytes, call.value(telemetry::kTraceparentHeader),
+                                  call.value(telemetry::kTracestateHeader));
+}
+
+std::unexpected<Error> malformed() {
+  return fail(Code::internal, "grpc: error unmarshalling request: malformed message");
+}
+
+template <class Map>
+Properties properties(Map& map) {
+  Properties out;
+  for (auto& [name, value] : map) out.emplace(name, std::move(value));
+  return out;
+}
+
+Task<Result<std::string>> publish(FacePtr face, net::grpc::Call& call, std::string message) {
+  Publish request;
+  {
+    rt::PublishEventRequest in;
+    if (!in.ParseFromString(message)) co_return malformed();
+    request.pubsub_name = std::move(*in.mutable_pubsub_name());
+    request.topic = std::move(*in.mutable_topic());
+    request.content_type = std::move(*in.mutable_data_content_type());
+    request.data = std::move(*in.mutable_data());
+    request.metadata = properties(*in.mutable_metadata());
+  }
+  request.face = Face::grpc;
+  request.trace = face->trace(call);
+  auto published = co_await face->service.publish(std::move(request));
+  if (!published) co_return std::unexpected(std::move(published).error());
+  co_return std::string();
+}
+
+Task<Result<std::string>> bulk_publish(FacePtr face, net::grpc::Call& call, std::string message) {
+  BulkPublish request;
+  {
+    rt::BulkPublishRequest in;
+    if (!in.ParseFromString(message)) co_return malformed();
+    request.pubsub_name = std::move(*in.mutable_pubsub_name());
+    request.topic = std::move(*in.mutable_topic());
+    request.metadata = properties(*in.mutable_metadata());
+    request.entries.reserve(static_cast<std::size_t>(in.entries_size()));
+    for (auto& entry : *in.mutable_entries()) {
+      BulkPublish::Entry& out = request.entries.emplace_back();
+      out.entry_id = std::move(*entry.mutable_entry_id());
+      out.content_type = std::move(*entry.mutable_content_type());
+      out.data = std::move(*entry.mutable_event());
+      if (entry.metadata_size() > 0) out.metadata = properties(*entry.mutable_metadata());
+    }
+  }
+  request.face = Face::grpc;
+  request.span_name = call.path;
+  request.trace = face->trace(call);
+  BulkPublished outcome = co_await face->service.bulk_publish(std::move(request));
+  if (outcome.error) co_return fail(*std::move(outcome.error));
+  // Failures always come with an error, so the list of failed entries is empty.
+  co_return std::string();
+}
+
+}  // namespace
+
+void add_grpc_methods(net::grpc::Service& methods, Service& service, GrpcTrace trace) {
+  if (!trace) trace = &metadata_trace;
+  const FacePtr face = std::make_shared<GrpcFace>(service, std::move(trace));
+  methods.unary("/dapr.proto.runtime.v1.Dapr/PublishEvent",
+                [face](net::grpc::Call& call, std::string message) {
+                  return publish(face, call, std::move(message));
+                });
+  for (const char* name : {"BulkPublishEvent", "BulkPublishEventAlpha1"}) {
+    methods.unary(std::string("/dapr.proto.runtime.v1.Dapr/") + name,
+                  [face](net::grpc::Call& call, std::string message) {
+                    return bulk_publish(face, call, std::move(message));
+                  });
+  }
+}
+
+}  // namespace outrigger::pubsub

@@ -202,7 +202,7 @@ Result<CalendarDuration> parse_iso8601_duration(std::string_view text) {
     const auto count = parse_int<int>(digits);
     if (!count) return bad_iso(all);
     // Upstream's -1 is "no limit".
-    if (*count != -1) result.repetitions = *count;
+    if (*count != -1) result.repetitions = count;
     if (slash == std::string_view::npos || slash + 1 == text.size()) return result;
     text.remove_prefix(slash + 1);
   }

@@ -2,19 +2,18 @@
 
 #include <array>
 #include <bit>
-#include <charconv>
-#include <cmath>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/hex.h"
+#include "base/json_words.h"
 #include "base/strings.h"
 
 namespace outrigger::json {
 namespace {
 
-constexpr char kDigits[] = "0123456789abcdef";
+using detail::load;
+using detail::specials;
 
 constexpr bool is_space(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -25,38 +24,9 @@ const char* skip_space(const char* p, const char* end) noexcept {
 }
 
 std::string_view trimmed_left(std::string_view text) noexcept {
-  const char* p = skip_space(text.data(), text.data() + text.size());
-  text.remove_prefix(static_cast<std::size_t>(p - text.data()));
+  const char* const start = text.data();
+  text.remove_prefix(static_cast<std::size_t>(skip_space(start, start + text.size()) - start));
   return text;
-}
-
-constexpr std::uint64_t kOnes = 0x0101010101010101;
-constexpr std::uint64_t kHighs = 0x8080808080808080;
-
-/// The high bit of each byte that is zero (and perhaps of bytes above one that is).
-constexpr std::uint64_t zero_bytes(std::uint64_t word) noexcept {
-  return (word - kOnes) & ~word & kHighs;
-}
-
-/// The high bit of each of eight bytes that is a quote, a backslash or a control character. The
-/// lowest bit set is exact (of a little-endian word: the first such byte).
-constexpr std::uint64_t specials(std::uint64_t word) noexcept {
-  return zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\')) |
-         ((word - kOnes * 0x20) & ~word & kHighs);
-}
-
-constexpr bool has_special(std::uint64_t word) noexcept { return specials(word) != 0; }
-
-/// Whether one of eight bytes is < > or &. Never misses one.
-constexpr bool has_markup(std::uint64_t word) noexcept {
-  return (zero_bytes(word ^ (kOnes * '<')) | zero_bytes(word ^ (kOnes * '>')) |
-          zero_bytes(word ^ (kOnes * '&'))) != 0;
-}
-
-std::uint64_t load(const char* p) noexcept {
-  std::uint64_t word;
-  std::memcpy(&word, p, sizeof(word));
-  return word;
 }
 
 /// Behind the closing quote of the string whose opening quote is at p; nullptr if it is malformed.
@@ -207,24 +177,6 @@ const char* skip_value(const char* p, const char* end) noexcept {
   return p;
 }
 
-void append_unicode_escape(std::string& out, unsigned rune) {
-  out += "\\u";
-  for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[(rune >> shift) & 0xF];
-}
-
-void append_escaped_byte(std::string& out, char c) {
-  switch (c) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\b': out += "\\b"; return;
-    case '\f': out += "\\f"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    default: append_unicode_escape(out, static_cast<unsigned char>(c)); return;
-  }
-}
-
 /// The value of "\uXXXX" at p, the digits already checked.
 char32_t unicode_escape(const char* p) noexcept {
   char32_t value = 0;
@@ -286,109 +238,19 @@ std::string_view between(const char* p, const char* end) noexcept {
   return {p, static_cast<std::size_t>(end - p)};
 }
 
-/// Appends a string token of valid JSON with < > & U+2028 and U+2029 escaped.
-void append_html_escaped(std::string& out, std::string_view token) {
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    const char c = token[i];
-    if (c == '<' || c == '>' || c == '&') {
-      append_unicode_escape(out, static_cast<unsigned char>(c));
-    } else if (token.substr(i, 3) == "\xE2\x80\xA8" || token.substr(i, 3) == "\xE2\x80\xA9") {
-      append_unicode_escape(out, 0x2000U | (static_cast<unsigned char>(token[i + 2]) & 0x3FU));
-      i += 2;
-    } else {
-      out += c;
-    }
-  }
-}
-
 }  // namespace
 
-void append_string(std::string& out, std::string_view text, Html html) {
-  out += '"';
-  const char* p = text.data();
-  const char* const end = p + text.size();
-  const char* run = p;
-  while (p != end) {
-    while (end - p >= 8) {
-      const std::uint64_t word = load(p);
-      const bool plain = !has_special(word) && (word & kHighs) == 0;
-      if (!plain || (html == Html::escape && has_markup(word))) break;
-      p += 8;
-    }
-    if (p == end) break;
-    const auto c = static_cast<unsigned char>(*p);
-    const bool markup = html == Html::escape && (c == '<' || c == '>' || c == '&');
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && !markup) {
-      ++p;
-      continue;
-    }
-    if (c < 0x80) {
-      out.append(run, p);
-      append_escaped_byte(out, *p++);
-      run = p;
-      continue;
-    }
-    const Rune rune = decode_rune(between(p, end));
-    if (rune.valid() && rune.value != 0x2028 && rune.value != 0x2029) {
-      p += rune.bytes;
-      continue;
-    }
-    out.append(run, p);
-    append_unicode_escape(out, static_cast<unsigned>(rune.value));
-    p += rune.bytes;
-    run = p;
-  }
-  out.append(run, end);
-  out += '"';
-}
-
-std::string quote(std::string_view text, Html html) {
-  std::string out;
-  out.reserve(text.size() + 2);
-  append_string(out, text, html);
-  return out;
-}
-
-void append_double(std::string& out, double value) {
-  if (!std::isfinite(value)) {
-    out += "null";
-    return;
-  }
-  char buffer[64];
-  const double size = std::fabs(value);
-  // Beyond 2^53 to_chars prints digits that fixed notation does not need; those are zeros here.
-  if (size < 9007199254740992.0 && (size >= 1e-6 || size == 0)) {
-    const auto fixed = std::chars_format::fixed;
-    out.append(buffer, std::to_chars(buffer, buffer + sizeof(buffer), value, fixed).ptr);
-    return;
-  }
-  const auto scientific = std::chars_format::scientific;
-  const char* const end = std::to_chars(buffer, buffer + sizeof(buffer), value, scientific).ptr;
-  const auto [mantissa, exponent] = *cut(between(buffer, end), "e");
-  const int power = *parse_int<int>(exponent);
-  if (size < 1e21 && size >= 1) {
-    const std::size_t start = out.size();
-    for (const char c : mantissa) {
-      if (c != '.') out += c;
-    }
-    const auto written = out.size() - start - (value < 0 ? 1 : 0);
-    out.append(static_cast<std::size_t>(power) + 1 - written, '0');
-    return;
-  }
-  out += mantissa;
-  out += power < 0 ? "e-" : "e+";
-  append_int(out, std::abs(power));
-}
-
 bool is_valid(std::string_view text) noexcept {
-  const char* const end = text.data() + text.size();
-  const char* p = skip_value(skip_space(text.data(), end), end);
+  const char* const start = text.data();
+  const char* const end = start + text.size();
+  const char* p = skip_value(skip_space(start, end), end);
   return p != nullptr && skip_space(p, end) == end;
 }
 
 std::optional<std::string_view> first_value(std::string_view text) noexcept {
-  const char* const end = text.data() + text.size();
-  const char* const start = skip_space(text.data(), end);
+  const char* const from = text.data();
+  const char* const end = from + text.size();
+  const char* const start = skip_space(from, end);
   const char* const behind = skip_value(start, end);
   if (behind == nullptr) return std::nullopt;
   return between(start, behind);
@@ -404,7 +266,7 @@ bool append_compact(std::string& out, std::string_view text, Html html) {
     if (*p == '"') {
       p = skip_string(p, end);
       if (html == Html::escape) {
-        append_html_escaped(out, between(run, p));
+        detail::append_html_escaped(out, between(run, p));
       } else {
         out.append(run, p);
       }
@@ -441,8 +303,9 @@ std::optional<std::string> string_value(std::string_view raw) {
 
 std::optional<std::string_view> string_view_value(std::string_view raw, std::string& scratch) {
   if (raw.empty() || raw[0] != '"') return std::nullopt;
-  const char* const end = raw.data() + raw.size();
-  if (skip_string(raw.data(), end) != end) return std::nullopt;
+  const char* const start = raw.data();
+  const char* const end = start + raw.size();
+  if (skip_string(start, end) != end) return std::nullopt;
   const std::string_view inside = raw.substr(1, raw.size() - 2);
   if (is_plain(inside)) return inside;
   scratch.clear();
@@ -541,62 +404,6 @@ std::optional<std::string_view> member(std::string_view object, std::string_view
     if (members.key() == key) found = members.value();
   }
   return members.ok() ? found : std::nullopt;
-}
-
-void Writer::separate() {
-  if (comma_) out_ += ',';
-  comma_ = true;
-}
-
-Writer& Writer::open(char bracket) {
-  separate();
-  out_ += bracket;
-  comma_ = false;
-  return *this;
-}
-
-Writer& Writer::close(char bracket) {
-  out_ += bracket;
-  comma_ = true;
-  return *this;
-}
-
-Writer& Writer::key(std::string_view name) {
-  separate();
-  append_string(out_, name, html_);
-  out_ += ':';
-  comma_ = false;
-  return *this;
-}
-
-Writer& Writer::value(std::string_view text) {
-  separate();
-  append_string(out_, text, html_);
-  return *this;
-}
-
-Writer& Writer::value(double number) {
-  separate();
-  append_double(out_, number);
-  return *this;
-}
-
-Writer& Writer::value(std::int64_t number) {
-  separate();
-  append_int(out_, number);
-  return *this;
-}
-
-Writer& Writer::value(std::uint64_t number) {
-  separate();
-  append_uint(out_, number);
-  return *this;
-}
-
-Writer& Writer::raw(std::string_view json) {
-  separate();
-  out_ += json;
-  return *this;
 }
 
 }  // namespace outrigger::json

@@ -40,18 +40,19 @@ Result<> configure_logging(const LogOptions& options);
 /// Go prints it). Refers to the text it was made of.
 class LogPart {
  public:
-  LogPart(std::string_view text) noexcept : text_(text) {}          // NOLINT: meant to convert
-  LogPart(const char* text) noexcept : text_(text) {}               // NOLINT
-  LogPart(const std::string& text) noexcept : text_(text) {}        // NOLINT
-  LogPart(const Error& error) noexcept : text_(error.message()) {}  // NOLINT
-  LogPart(bool truth) noexcept : kind_(Kind::boolean), number_(truth) {}  // NOLINT
+  // Meant to convert, so that the functions of Logger take what there is to say.
+  LogPart(std::string_view text) noexcept : text_(text) {}
+  LogPart(const char* text) noexcept : text_(text) {}
+  LogPart(const std::string& text) noexcept : text_(text) {}
+  LogPart(const Error& error) noexcept : text_(error.message()) {}
+  LogPart(bool truth) noexcept : kind_(Kind::boolean), number_(truth) {}
   template <class Number>
     requires(std::integral<Number> && !std::same_as<Number, bool>)
-  LogPart(Number number) noexcept  // NOLINT
+  LogPart(Number number) noexcept
       : kind_(std::is_signed_v<Number> ? Kind::signed_number : Kind::unsigned_number),
         number_(static_cast<std::int64_t>(number)) {}
-  LogPart(double number) noexcept : kind_(Kind::real), real_(number) {}  // NOLINT
-  LogPart(std::chrono::nanoseconds duration) noexcept                    // NOLINT
+  LogPart(double number) noexcept : kind_(Kind::real), real_(number) {}
+  LogPart(std::chrono::nanoseconds duration) noexcept
       : kind_(Kind::duration), number_(duration.count()) {}
 
   void append_to(std::string& out) const;

@@ -142,7 +142,7 @@ class Scanner {
     int hours = 0;
     int minutes = 0;
     if (!number(2, 0, 24, hours) || !literal(':') || !number(2, 0, 60, minutes)) return false;
-    seconds = (hours * 60 + minutes) * 60 * (negative ? -1 : 1);
+    seconds = (std::int64_t{hours} * 60 + minutes) * 60 * (negative ? -1 : 1);
     return text_.empty();
   }
 
@@ -222,7 +222,8 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
                 "'" + std::string(text) + "' is not a time as RFC 3339 has it");
   }
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return clamped(days * kDay + hour * 3600 + minute * 60 + second - offset, nanos);
+  return clamped(
+      days * kDay + std::int64_t{hour} * 3600 + std::int64_t{minute} * 60 + second - offset, nanos);
 }
 
 WallTime add(WallTime time, const CalendarDuration& duration) noexcept {

@@ -113,7 +113,7 @@ struct PathLabels::Node {
   std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
   std::unique_ptr<Node> any;
   std::optional<std::string> end;   // The pattern that ends here.
-  std::optional<std::string> rest;  // The pattern "…/" or "…/{name...}" that takes what follows.
+  std::optional<std::string> rest;  // The pattern "x/" or "x/{name...}" that takes what follows.
 
   void add(std::string_view segments, const std::string& pattern) {
     const auto slash = segments.find('/');

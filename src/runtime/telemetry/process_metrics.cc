@@ -24,10 +24,11 @@ std::string read_proc(const char* path) {
   std::string text;
   std::FILE* file = std::fopen(path, "re");
   if (file == nullptr) return text;
+  constexpr std::size_t kFileMax = std::size_t{64} * 1024;
   char buffer[4096];
   while (const std::size_t got = std::fread(buffer, 1, sizeof(buffer), file)) {
     text.append(buffer, got);
-    if (text.size() > 64 * 1024) break;
+    if (text.size() > kFileMax) break;
   }
   std::fclose(file);
   return text;

@@ -33,12 +33,13 @@ constexpr auto kDigitValues = [] {
 
 enum class Case : std::uint8_t { lower, any };
 
-/// Fills `out` from twice as many digits.
-bool read_hex(const char* text, std::span<std::uint8_t> out, Case accepted) noexcept {
+/// Fills `out` from the first digits of the text, which has twice as many or more.
+bool read_hex(std::string_view text, std::span<std::uint8_t> out, Case accepted) noexcept {
   std::uint8_t seen = 0;
+  std::size_t at = 0;
   for (std::uint8_t& byte : out) {
-    const std::uint8_t high = kDigitValues[static_cast<unsigned char>(*text++)];
-    const std::uint8_t low = kDigitValues[static_cast<unsigned char>(*text++)];
+    const std::uint8_t high = kDigitValues[static_cast<unsigned char>(text[at++])];
+    const std::uint8_t low = kDigitValues[static_cast<unsigned char>(text[at++])];
     seen |= high | low;
     byte = static_cast<std::uint8_t>((high & 0xF) << 4 | (low & 0xF));
   }
@@ -98,7 +99,7 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
     return std::nullopt;
   }
   std::array<std::uint8_t, 1> version{};
-  if (!read_hex(text.data(), version, Case::any) || version[0] > 254) return std::nullopt;
+  if (!read_hex(text, version, Case::any) || version[0] > 254) return std::nullopt;
   const std::string_view tail = text.substr(53);
   const auto dash = tail.find('-');
   if (version[0] == 0 && dash != std::string_view::npos) return std::nullopt;
@@ -106,12 +107,12 @@ std::optional<TraceContext> parse_traceparent(std::string_view text) noexcept {
   std::array<std::uint8_t, 1> first_flags{};
   if (flags.size() < 2 || flags.size() % 2 != 0 ||
       !std::ranges::all_of(flags, [](char c) { return hex_value(c) >= 0; }) ||
-      !read_hex(flags.data(), first_flags, Case::any)) {
+      !read_hex(flags, first_flags, Case::any)) {
     return std::nullopt;
   }
   TraceContext context;
-  if (!read_hex(text.data() + 3, context.trace_id, Case::lower) ||
-      !read_hex(text.data() + 36, context.span_id, Case::lower) || !context.valid()) {
+  if (!read_hex(text.substr(3), context.trace_id, Case::lower) ||
+      !read_hex(text.substr(36), context.span_id, Case::lower) || !context.valid()) {
     return std::nullopt;
   }
   context.flags = first_flags[0];

@@ -236,13 +236,18 @@ class Checker {
     const bool transforms = node.macro == Macro::map;
     const std::size_t last = node.arguments.size() - 1;
     const Type* produced = variable;
+    std::vector<const Type*> conditions;
     for (std::size_t i = 1; i <= last; ++i) {
       OUT_TRY(const Type* type, check(*node.arguments[i]));
       if (transforms && i == last) {
         produced = type;
-      } else if (!is_boolean(type)) {
-        return bad("the condition of a comprehension is no bool", *node.arguments[i]);
+      } else {
+        conditions.push_back(type);
       }
+    }
+    // Only now, for this may find out more about types that the other argument has.
+    for (const Type* condition : conditions) {
+      if (!is_boolean(condition)) return bad("the condition of a comprehension is no bool", node);
     }
     scope_.pop_back();
     const bool makes_list = transforms || node.macro == Macro::filter;

@@ -66,7 +66,8 @@ struct Overload {
   bool cross_numeric = false;
 };
 
-/// All overloads; those of one function stand together.
+/// All overloads, in the order in which cel-go tries them: the first that fits decides what a type
+/// becomes that is not known yet.
 [[nodiscard]] std::span<const Overload> overloads() noexcept;
 
 }  // namespace outrigger::cel

@@ -1,8 +1,8 @@
 // What is read can be written and is then read the same.
+#include "net/dns_message.h"
+
 #include <cstdint>
 #include <string_view>
-
-#include "net/dns_message.h"
 
 namespace dns = outrigger::net::dns;
 

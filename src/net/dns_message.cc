@@ -255,11 +255,11 @@ class Writer {
 
   Result<> name(std::string_view text, Compress compress) {
     OUT_TRY(const auto labels, labels_of(text));
-    // Suffixes are kept by their bytes on the wire, in lower case.
+    // Suffixes are kept by their bytes on the wire; names that differ in case keep their own.
     std::vector<std::string> suffixes(labels.size());
     std::string suffix;
     for (std::size_t i = labels.size(); i-- > 0;) {
-      suffix = static_cast<char>(labels[i].size()) + to_lower(labels[i]) + suffix;
+      suffix = static_cast<char>(labels[i].size()) + labels[i] + suffix;
       suffixes[i] = suffix;
     }
     for (std::size_t i = 0; i < labels.size(); ++i) {

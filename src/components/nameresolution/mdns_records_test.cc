@@ -1,5 +1,7 @@
 #include "components/nameresolution/mdns_records.h"
 
+#include "base/hex.h"
+
 namespace outrigger::components::nameresolution::mdns {
 namespace {
 
@@ -184,22 +186,42 @@ TEST(MdnsRecords, ABackslashInAnAppIdIsNoEscape) {
   EXPECT_EQ(find_services(sent(reply->message)).at(0).app_id, "back\\slash");
 }
 
-// What upstream's zeroconf sends for an app "b", as seen on the wire.
-TEST(MdnsRecords, UpstreamsAnswerIsUnderstood) {
-  dns::Message message{.response = true, .authoritative = true};
-  message.answers.push_back(
-      {.name = "b.local", .data = dns::Ptr{"vm:9.b.local"}, .ttl_seconds = 3200});
-  message.additionals.push_back({.name = "vm:9.b.local",
-                                 .data = dns::Srv{.port = 3502, .target = "vm.local"},
-                                 .ttl_seconds = 3200});
-  message.additionals.push_back(
-      {.name = "vm:9.b.local", .data = dns::Txt{{"b"}}, .ttl_seconds = 3200});
-  message.additionals.push_back(
-      {.name = "vm.local", .data = dns::A{{192, 0, 2, 2}}, .ttl_seconds = 120});
-  const auto found = find_services(message);
-  ASSERT_EQ(found.size(), 1U);
-  EXPECT_EQ(found[0].app_id, "b");
-  EXPECT_EQ(found[0].ipv4, "192.0.2.2:3502");
+// Caught from daprd 1.18.3 with the app id nrup-a on the machine vm: an answer to a browser, and
+// the goodbye.
+constexpr std::string_view kUpstreamAnswer =
+    "000084000000000100000003066e7275702d61056c6f63616c00000c000100000c80000b08766d3a323934"
+    "3933c00cc0240021000100000c800010000000005bce02766d056c6f63616c00c0240010000100000c8000"
+    "07066e7275702d61c04100010001000000780004c0000202";
+constexpr std::string_view kUpstreamGoodbye =
+    "00008000000000050000000008766d3a3239343933066e7275702d61056c6f63616c000021800100000000"
+    "0010000000005bce02766d056c6f63616c0008766d3a3239343933066e7275702d61056c6f63616c000010"
+    "8001000000000007066e7275702d61066e7275702d61056c6f63616c00000c000100000000001708766d3a"
+    "3239343933066e7275702d61056c6f63616c00095f7365727669636573075f646e732d7364045f75647005"
+    "6c6f63616c00000c000100000000000e066e7275702d61056c6f63616c0002766d056c6f63616c00000180"
+    "01000000000004c0000202";
+
+TEST(MdnsRecords, WhatUpstreamSendsIsUnderstood) {
+  for (const bool gone : {false, true}) {
+    const auto bytes = hex_decode(gone ? kUpstreamGoodbye : kUpstreamAnswer);
+    const auto message = dns::parse(bytes.value());
+    ASSERT_TRUE(message);
+    const auto found = find_services(*message);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].app_id, "nrup-a");
+    EXPECT_EQ(found[0].ipv4, "192.0.2.2:23502");
+    EXPECT_EQ(found[0].gone, gone);
+  }
+}
+
+TEST(MdnsRecords, AnAnswerHasTheBytesOfUpstreams) {
+  const auto upstreams = make_service({.app_id = "nrup-a",
+                                       .host = "vm",
+                                       .instance = "vm:29493",
+                                       .address = "192.0.2.2",
+                                       .port = 23502});
+  const auto reply = answer(upstreams.value(), browse_query({"nrup-a"}), Asker::multicast_dns);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(dns::serialise(reply->message).value(), hex_decode(kUpstreamAnswer).value());
 }
 
 TEST(MdnsRecords, WhatDoesNotFitTogetherIsNotFound) {

@@ -8,6 +8,9 @@ namespace {
 
 // Between the announcement of the end and the end: about a round trip (RFC 9113, section 6.8).
 constexpr auto kGoawayNotice = std::chrono::milliseconds(100);
+// An answer that did not need the rest of its request waits so long for that: what is wrong with
+// the request then still decides, and most clients finish their request before they read.
+constexpr auto kRequestEndWait = std::chrono::milliseconds(50);
 // A client may ping too often so many times before it is told to stop (grpc-go: 2).
 constexpr int kPingStrikesMax = 2;
 
@@ -40,12 +43,18 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
   void break_off() {
     if (stream_ != nullptr) server_reset();
   }
+  /// Sends the answer that waited.
+  void release() {
+    held_timer_.stop();
+    if (held_ && stream_ != nullptr) send_response(*std::exchange(held_, std::nullopt));
+  }
   [[nodiscard]] std::int32_t stream_id() const noexcept { return stream_ ? stream_->id() : 0; }
   [[nodiscard]] bool dead() const noexcept { return stream_ == nullptr && !running_; }
 
  private:
   Task<void> answer(Request request);
   void respond(Response response);
+  void send_response(Response response);
   void server_reset();
   void on_taken(std::size_t bytes) override;
   void on_consumer_closed() override;
@@ -58,6 +67,8 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
   std::shared_ptr<Pipe> request_pipe_;
   PipeSource source_;
   Cancellation cancellation_;
+  std::optional<Response> held_;
+  Timer held_timer_{[this] { release(); }};
   bool complete_ = false;
   bool dispatched_ = false;
   bool running_ = false;
@@ -237,6 +248,7 @@ void Exchange::on_data(std::string_view bytes) {
 
 void Exchange::on_end(Headers&& trailers) {
   complete_ = true;
+  if (held_) return release();
   if (request_pipe_) return request_pipe_->finish(std::move(trailers));
   request_.body.trailers = std::move(trailers);
 }
@@ -272,6 +284,17 @@ Task<void> Exchange::answer(Request request) {
 }
 
 void Exchange::respond(Response response) {
+  // Nobody else holds the request: its end is not needed any more.
+  if (!complete_ && request_pipe_.use_count() == 1) {
+    discard_ = true;
+    held_ = std::move(response);
+    held_timer_.start(kRequestEndWait);
+    return;
+  }
+  send_response(std::move(response));
+}
+
+void Exchange::send_response(Response response) {
   const bool grpc = server_.host().options().grpc;
   if (!grpc && !response.headers.contains("date")) response.headers.add("date", http_date());
   const bool bodyless = is_head_ || response.status == 204 || response.status == 304;
@@ -309,6 +332,9 @@ void Exchange::server_reset() {
 void Exchange::on_stream_closed() {
   stream_ = nullptr;
   source_.close();
+  held_timer_.stop();
+  if (held_ && held_->body.stream) held_->body.stream->close();
+  held_.reset();
   if (request_pipe_) {
     request_pipe_->set_producer(nullptr);
     if (!complete_)

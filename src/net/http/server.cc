@@ -15,6 +15,14 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // How long a connection that is being closed may take to send its last answer.
 constexpr auto kLinger = std::chrono::seconds(5);
 
+/// A first line that is neither HTTP/1 nor the preface of HTTP/2: a connection that is to be closed
+/// without a word (RFC 9113, section 3.4).
+bool is_no_request_line(std::string_view bytes) {
+  const std::size_t end = bytes.find("\r\n");
+  return end != std::string_view::npos && end != 0 &&
+         bytes.substr(0, end).find(" HTTP/") == std::string_view::npos;
+}
+
 class ServerConnection;
 
 /// The connections of one loop.
@@ -60,6 +68,7 @@ class ServerConnection final : public Transport::Events, Host {
       if (seen.size() < kHttp2Preface.size() && server.http1) return;
       protocol_ = make_http2_server(*this);
     } else if (server.http1) {
+      if (server.http2 && is_no_request_line(first_bytes_)) return close(false);
       protocol_ = make_http1_server(*this);
     } else {
       protocol_ = make_http2_server(*this);  // It answers the wrong preface with a GOAWAY.

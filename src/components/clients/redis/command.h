@@ -39,7 +39,7 @@ class Command {
   [[nodiscard]] Command in_full() const;
   [[nodiscard]] bool is_script() const noexcept { return script_ != nullptr; }
 
-  Command&& once_only() && {
+  [[nodiscard]] Command once_only() && {
     repeat_ = Repeat::harmful;
     return std::move(*this);
   }

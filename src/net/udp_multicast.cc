@@ -38,6 +38,7 @@ Result<> set_option(int fd, int level, int name, int value, const char* what) {
 /// The interfaces that are up and can multicast, and the machine's own addresses.
 struct Interfaces {
   std::set<unsigned> usable;
+  std::set<unsigned> loopback;
   std::set<std::string> addresses;
 };
 
@@ -68,7 +69,9 @@ Interfaces list_interfaces() {
     }
     if ((one->ifa_flags & (IFF_MULTICAST | IFF_LOOPBACK)) == 0) continue;
     const unsigned index = ::if_nametoindex(one->ifa_name);
-    if (index != 0) found.usable.insert(index);
+    if (index == 0) continue;
+    found.usable.insert(index);
+    if ((one->ifa_flags & IFF_LOOPBACK) != 0) found.loopback.insert(index);
   }
   ::freeifaddrs(list);
   return found;
@@ -205,6 +208,8 @@ class Channel final : FdWatch::Handler {
     if (family_ == AF_INET) {
       in_pktinfo info{};
       info.ipi_ifindex = static_cast<int>(index);
+      // Left alone, the kernel takes another interface's address or 0.0.0.0.
+      if (interfaces_.loopback.contains(index)) info.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK);
       header->cmsg_level = IPPROTO_IP;
       header->cmsg_type = IP_PKTINFO;
       header->cmsg_len = CMSG_LEN(sizeof info);
@@ -254,8 +259,9 @@ class Channel final : FdWatch::Handler {
     source.ipv6 = family_ == AF_INET6;
     source.address = text_of(&from.any);
     source.port = ntohs(source.ipv6 ? from.v6.sin6_port : from.v4.sin_port);
-    source.from_here = interfaces_.addresses.contains(source.address);
     read_control(message, source);
+    source.from_here = interfaces_.loopback.contains(source.interface) ||
+                       interfaces_.addresses.contains(source.address);
     events_.on_datagram({buffer, static_cast<std::size_t>(count)}, source);
     return true;
   }

@@ -255,22 +255,23 @@ class Writer {
 
   Result<> name(std::string_view text, Compress compress) {
     OUT_TRY(const auto labels, labels_of(text));
-    // Suffixes are kept by their bytes on the wire; names that differ in case keep their own.
-    std::vector<std::string> suffixes(labels.size());
-    std::string suffix;
-    for (std::size_t i = labels.size(); i-- > 0;) {
-      suffix = static_cast<char>(labels[i].size()) + labels[i] + suffix;
-      suffixes[i] = suffix;
+    std::string wire;
+    for (const auto& label : labels) {
+      wire += static_cast<char>(label.size());
+      wire += label;
     }
-    for (std::size_t i = 0; i < labels.size(); ++i) {
-      const auto known = places_.find(suffixes[i]);
+    // Suffixes are kept by their bytes on the wire; names that differ in case keep their own.
+    std::size_t at = 0;
+    for (const auto& label : labels) {
+      const std::string suffix = wire.substr(at);
+      const auto known = places_.find(suffix);
       if (compress == Compress::yes && known != places_.end()) {
         u16(known->second | 0xc000U);
         return {};
       }
-      if (out_.size() <= kPointerMax) places_.try_emplace(suffixes[i], out_.size());
-      out_ += static_cast<char>(labels[i].size());
-      out_ += labels[i];
+      if (out_.size() <= kPointerMax) places_.try_emplace(suffix, out_.size());
+      out_.append(wire, at, label.size() + 1);
+      at += label.size() + 1;
     }
     out_ += '\0';
     return {};

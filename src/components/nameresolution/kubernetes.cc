@@ -53,7 +53,8 @@ class KubernetesResolver final : public Resolver, private MultiResolver {
     std::vector<std::string> addresses;
     for (const auto& address : *found) {
       const bool ipv6 = address.contains(':');
-      addresses.push_back((ipv6 ? "[" + address + "]" : address) + port);
+      std::string one = ipv6 ? "[" + address + "]" : address;
+      addresses.push_back(std::move(one.append(port)));
     }
     co_return addresses;
   }

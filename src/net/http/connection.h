@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/scope.h"
@@ -13,6 +14,13 @@ namespace outrigger::net::http {
 
 /// A response body waits in the transport up to this much before its source is held back.
 inline constexpr std::size_t kSendHighWaterBytes = 256 * 1024;
+
+/// A request that asked to go on in HTTP/2 (`Upgrade: h2c`), complete, and what came behind it.
+struct Upgrade {
+  Request request;
+  std::string http2_settings;  ///< Decoded.
+  std::string rest;
+};
 
 /// The protocol of a server connection once its version is known. Owned by its ServerConnection.
 /// All callbacks run on the connection's loop.
@@ -26,6 +34,8 @@ class Protocol {
   virtual void on_drained() = 0;
   /// Finish what runs and begin nothing new; call host.close() when done.
   virtual void drain() = 0;
+  /// Set once, after on_bytes(): this protocol is over, the connection goes on in HTTP/2.
+  virtual std::optional<Upgrade> take_upgrade() { return std::nullopt; }
   /// No task of this protocol is running any more.
   [[nodiscard]] virtual bool quiet() const noexcept = 0;
   [[nodiscard]] virtual bool idle() const noexcept = 0;
@@ -48,7 +58,7 @@ class Host {
 };
 
 std::unique_ptr<Protocol> make_http1_server(Host& host);
-std::unique_ptr<Protocol> make_http2_server(Host& host);
+std::unique_ptr<Protocol> make_http2_server(Host& host, std::optional<Upgrade> upgrade = {});
 
 /// Runs the handler; whatever it throws becomes a 500 and a line in the log.
 Task<Response> handle_safely(RequestHandler& handler, Request request);

@@ -1,5 +1,6 @@
 #include <deque>
 
+#include "base/base64.h"
 #include "net/http/connection.h"
 #include "net/http1/request_parser.h"
 #include "net/http1/serialise.h"
@@ -36,10 +37,12 @@ class Http1Server final : public Protocol,
     if (unconsumed_.empty()) {
       advance(bytes);
       if (!over_) unconsumed_.assign(bytes);
+      if (upgrade_) upgrade_->rest = bytes;
     } else {
       unconsumed_.append(bytes);
       std::string_view rest(unconsumed_);
       advance(rest);
+      if (upgrade_) upgrade_->rest = rest;
       unconsumed_.erase(0, unconsumed_.size() - rest.size());
     }
     after_input();
@@ -71,6 +74,7 @@ class Http1Server final : public Protocol,
     // Otherwise the running answer says Connection: close.
   }
 
+  std::optional<Upgrade> take_upgrade() override { return std::exchange(upgrade_, std::nullopt); }
   bool quiet() const noexcept override { return scope_.running() == 0; }
   bool idle() const noexcept override { return phase_ == Phase::head && unconsumed_.empty(); }
 
@@ -120,6 +124,9 @@ class Http1Server final : public Protocol,
     request_.scheme = host_.transport().peer().tls ? "https" : "http";
     request_.headers = std::move(head.headers);
     request_.headers.remove("host");
+    wants_http2_ = head.upgrade && host_.options().http2 &&
+                   request_.headers.has_token("upgrade", "h2c") &&
+                   request_.headers.contains("http2-settings");
     request_.version = head.minor_version == 0 ? HttpVersion::http10 : HttpVersion::http11;
     if (head.framing == http1::Framing::length) request_.content_length = head.content_length;
     request_.peer = &host_.transport().peer();
@@ -148,11 +155,23 @@ class Http1Server final : public Protocol,
     request_complete_ = true;
     if (phase_ == Phase::collecting) {
       request_.body.trailers = std::move(parser_.trailers());
+      if (wants_http2_ && leave_for_http2()) return;
       dispatch();
     } else if (request_pipe_) {
       request_pipe_->finish(std::move(parser_.trailers()));
     }
     if (phase_ == Phase::running && !responding_ && response_done_) next_request();
+  }
+
+  // Only for a request whose body has come along; otherwise it is simply answered in HTTP/1.1, as a
+  // server may.
+  bool leave_for_http2() {
+    auto settings = base64_decode_any(request_.headers.value("http2-settings"));
+    if (!settings) return false;
+    over_ = true;
+    phase_ = Phase::running;
+    upgrade_ = Upgrade{std::move(request_), *std::move(settings), {}};
+    return true;
   }
 
   void dispatch() {
@@ -372,12 +391,14 @@ class Http1Server final : public Protocol,
   std::optional<std::uint64_t> request_length_;
   std::shared_ptr<Pipe> request_pipe_;
   std::shared_ptr<Pipe> response_pipe_;
+  std::optional<Upgrade> upgrade_;
   std::optional<std::uint64_t> promised_;  // Bytes of a Content-Length still to be sent.
   std::unique_ptr<Cancellation> cancellation_;
   Scope scope_;
   Timer head_timer_{[this] { on_head_timeout(); }};
   std::size_t discarded_ = 0;
   bool keep_alive_ = true;
+  bool wants_http2_ = false;
   bool expect_continue_ = false;
   bool is_head_ = false;
   bool request_complete_ = false;

@@ -78,11 +78,12 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
 
 class Http2Server final : public Protocol, http2::Handler {
  public:
-  explicit Http2Server(Host& host)
+  Http2Server(Host& host, std::optional<Upgrade> upgrade)
       : host_(host),
         writer_(host.transport(), [this] { after_write(); }),
         session_(http2::Session::server(*this, settings_of(host.options()))) {
     writer_.attach(session_);
+    if (upgrade) go_on(*std::move(upgrade));
     writer_.request();
     arm_keep_alive();
   }
@@ -116,6 +117,25 @@ class Http2Server final : public Protocol, http2::Handler {
   }
   bool quiet() const noexcept override { return scope_.running() == 0; }
   bool idle() const noexcept override { return session_.open_streams() == 0; }
+
+  // The request that came in HTTP/1.1 becomes stream 1.
+  void go_on(Upgrade upgrade) {
+    host_.transport().send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
+    http2::RequestHead head;
+    head.method = std::move(upgrade.request.method);
+    head.scheme = std::move(upgrade.request.scheme);
+    head.authority = std::move(upgrade.request.authority);
+    head.path = std::move(upgrade.request.target);
+    head.headers = std::move(upgrade.request.headers);
+    auto upgraded =
+        session_.upgrade(upgrade.http2_settings, std::move(head), upgrade.request.body.whole);
+    if (!upgraded) {
+      failed_ = true;
+      return;
+    }
+    on_bytes(upgrade.rest);
+  }
 
   // For the exchanges.
   http2::Session& session() noexcept { return session_; }
@@ -367,8 +387,8 @@ void Exchange::on_source_broken() {
 
 }  // namespace
 
-std::unique_ptr<Protocol> make_http2_server(Host& host) {
-  return std::make_unique<Http2Server>(host);
+std::unique_ptr<Protocol> make_http2_server(Host& host, std::optional<Upgrade> upgrade) {
+  return std::make_unique<Http2Server>(host, std::move(upgrade));
 }
 
 }  // namespace outrigger::net::http

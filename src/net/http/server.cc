@@ -59,7 +59,7 @@ class ServerConnection final : public Transport::Events, Host {
   // Transport::Events
   void on_bytes(std::string_view bytes) override {
     if (closed_ || closing_) return;
-    if (protocol_) return protocol_->on_bytes(bytes);
+    if (protocol_) return give(bytes);
     // The first bytes tell the version: HTTP/2 begins with its preface.
     first_bytes_ += bytes;
     const std::string_view seen = std::string_view(first_bytes_).substr(0, kHttp2Preface.size());
@@ -75,7 +75,7 @@ class ServerConnection final : public Transport::Events, Host {
     }
     const std::string buffered = std::move(first_bytes_);
     first_bytes_.clear();
-    protocol_->on_bytes(buffered);
+    give(buffered);
   }
   void on_end() override {
     if (closed_) return;
@@ -117,6 +117,14 @@ class ServerConnection final : public Transport::Events, Host {
   }
 
  private:
+  void give(std::string_view bytes) {
+    protocol_->on_bytes(bytes);
+    if (closed_) return;
+    auto upgrade = protocol_->take_upgrade();
+    if (!upgrade) return;
+    protocol_ = make_http2_server(*this, std::move(upgrade));
+  }
+
   Shard& shard_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Protocol> protocol_;

@@ -112,7 +112,8 @@ Task<net::Response> get_metadata(Service& service) {
   write_app(out, facts->app);
   // Actors come with a later capability; this is what upstream says without placement.
   out.key("actorRuntime").begin_object();
-  out.member("runtimeStatus", "DISABLED").member("hostReady", false).end_object();
+  out.member("runtimeStatus", "DISABLED").member("hostReady", false);
+  out.member("placement", "placement: disconnected").end_object();
   write_names(out, "resiliencies", facts->resiliencies);
   out.end_object();
   co_return api::json_response(200, std::move(body));

@@ -54,7 +54,9 @@ Result<Settings> load_settings(options::Options options) {
     OUT_CHECK(settings.configuration.access_control->check());
   }
   const auto load = resources::load_options(options.app.id, environment);
-  OUT_TRY(settings.resources, resources::load_resources(options.resource_paths, load));
+  auto loaded = resources::load_resources(options.resource_paths, load);
+  if (!loaded) return fail(std::move(loaded).error().context("failed to load components"));
+  settings.resources = *std::move(loaded);
   say(settings.resources.notices);
   Identity& identity = settings.identity;
   identity.app_id = options.app.id;

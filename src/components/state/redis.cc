@@ -48,7 +48,10 @@ struct Write {
 Result<std::string> read_etag(const SetRequest& request) {
   if (request.concurrency == Concurrency::last_write || !request.has_etag()) return "0";
   const auto number = parse_int<std::int64_t>(*request.etag);
-  if (!number) return fail(etag_invalid(quoted(*request.etag) + " is not a whole number"));
+  if (!number) {
+    return fail(
+        etag_invalid("strconv.Atoi: parsing " + quoted(*request.etag) + ": invalid syntax"));
+  }
   return std::to_string(*number);
 }
 

@@ -7,7 +7,7 @@
 #   make bench      the figures of the README, as ratios in one run
 #   make fuzz       every fuzz target for SECONDS=60 seconds
 #   make format     clang-format over the sources
-#   make tidy       the house rules (tools/tidy) and clang-tidy over what changed
+#   make tidy       the house rules, every header by itself, and clang-tidy over what changed
 #   make install    to PREFIX=/usr/local under DESTDIR
 #   make deb        build/outrigger_*.deb
 #   make clean
@@ -48,6 +48,8 @@ format:
 tidy:
 	@tools/install build test
 	tools/tidy
+	cmake --preset dev
+	ninja -C build/dev headers_alone
 	tools/clang-tidy-changed
 
 install: release

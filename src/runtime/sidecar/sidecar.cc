@@ -8,6 +8,7 @@
 #include "net/http/server.h"
 #include "runtime/app/health.h"
 #include "runtime/processor/processor.h"
+#include "runtime/sidecar/name_resolution.h"
 #include "runtime/sidecar/ports.h"
 #include "runtime/sidecar/servers.h"
 #include "runtime/sidecar/worker.h"
@@ -33,6 +34,7 @@ struct Sidecar::Impl {
   std::function<void(std::optional<Error>)> ended;
   Loops loops{0};
   std::unique_ptr<Shared> shared;
+  std::vector<std::unique_ptr<components::nameresolution::Resolver>> resolvers;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<processor::Processor> processor;
   std::unique_ptr<Servers> servers;
@@ -134,6 +136,12 @@ Task<Result<>> Sidecar::Impl::begin() {
   servers = std::make_unique<Servers>(loops, *shared);
   OUT_CO_CHECK(co_await servers->open_metrics());
   servers->reserve_internal();
+  auto resolving = co_await open_resolvers(loops, shared->settings);
+  if (resolving) {
+    resolvers = *std::move(resolving);
+  } else {
+    log.error(resolving.error());
+  }
   OUT_CO_CHECK(co_await make_workers());
 
   processor::Processor::Settings settings;
@@ -253,6 +261,7 @@ Task<void> Sidecar::Impl::end() {
   if (servers) co_await servers->close();
   if (processor) co_await processor->close();
   co_await close_workers();
+  co_await close_resolvers(loops, resolvers);
   log.info("Dapr runtime stopped");
 }
 

@@ -1,5 +1,7 @@
 #include "components/clients/redis/client.h"
 
+#include <algorithm>
+
 #include "components/clients/redis/slot_map.h"
 
 namespace outrigger::components::redis {
@@ -195,12 +197,18 @@ Task<Result<Reply>> Client::call_and_wait(Command command, int replicas, int lim
   co_return reply;
 }
 
-Lane Client::new_lane(Duration blocking) {
-  return {.index = lanes_++, .answer_timeout = blocking + kBlockingMargin};
+Lane Client::take_lane(Duration blocking) {
+  const Duration answer_timeout = blocking + kBlockingMargin;
+  const auto found = std::ranges::find(free_lanes_, answer_timeout, &Lane::answer_timeout);
+  if (found == free_lanes_.end()) return {.index = lanes_++, .answer_timeout = answer_timeout};
+  const Lane lane = *found;
+  free_lanes_.erase(found);
+  return lane;
 }
 
-void Client::drop(Lane lane) {
+void Client::return_lane(Lane lane) {
   topology_->drop(lane, Error(Code::cancelled, "redis: no longer waited for"));
+  free_lanes_.push_back(lane);
 }
 
 Task<Result<bool>> Client::has_json() {

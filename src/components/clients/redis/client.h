@@ -40,10 +40,10 @@ class Client {
   /// has passed. Goes its own way, for WAIT holds up what comes behind it.
   Task<Result<Reply>> call_and_wait(Command command, int replicas, int limit_ms);
 
-  /// A way of one's own to the servers for commands that block there for up to `blocking`.
-  Lane new_lane(Duration blocking);
-  /// Breaks the lane's connections: servers forget what was blocking on them.
-  void drop(Lane lane);
+  /// A way of one's own to the servers, for commands that block there for up to `blocking`.
+  Lane take_lane(Duration blocking);
+  /// Gives it back, and breaks its connections: servers forget what was blocking on them.
+  void return_lane(Lane lane);
 
   /// A slot of each server that owns keys, for commands that concern all of them.
   std::vector<std::optional<std::uint16_t>> owners() { return topology_->owners(); }
@@ -87,6 +87,7 @@ class Client {
   Lane commands_;
   Lane waits_;
   std::size_t lanes_ = 2;
+  std::vector<Lane> free_lanes_;
   std::unique_ptr<Topology> topology_;
 };
 

@@ -1,27 +1,14 @@
 #include "runtime/pubsub/grpc.h"
 
-#include "base/base64.h"
 #include "dapr/proto/runtime/v1/dapr.pb.h"
+#include "runtime/api/grpc_gate.h"
 #include "runtime/pubsub/service.h"
+#include "runtime/pubsub/stream_grpc.h"
 
 namespace outrigger::pubsub {
 namespace {
 
 namespace rt = dapr::proto::runtime::v1;
-
-struct GrpcFace {
-  Service& service;
-  GrpcTrace trace;
-};
-using FacePtr = std::shared_ptr<const GrpcFace>;
-
-telemetry::TraceContext metadata_trace(const net::grpc::Call& call) {
-  const auto encoded = call.metadata.get(telemetry::kGrpcTraceBinHeader);
-  std::optional<std::string> bytes;
-  if (encoded) bytes = base64_decode_any(*encoded);
-  return telemetry::from_metadata(bytes, call.value(telemetry::kTraceparentHeader),
-                                  call.value(telemetry::kTracestateHeader));
-}
 
 std::unexpected<Error> malformed() {
   return fail(Code::internal, "grpc: error unmarshalling request: malformed message");
@@ -34,7 +21,7 @@ Properties properties(Map& map) {
   return out;
 }
 
-Task<Result<std::string>> publish(FacePtr face, net::grpc::Call& call, std::string message) {
+Task<Result<std::string>> publish(Service& service, net::grpc::Call& call, std::string message) {
   Publish request;
   {
     rt::PublishEventRequest in;
@@ -46,13 +33,14 @@ Task<Result<std::string>> publish(FacePtr face, net::grpc::Call& call, std::stri
     request.metadata = properties(*in.mutable_metadata());
   }
   request.face = Face::grpc;
-  request.trace = face->trace(call);
-  auto published = co_await face->service.publish(std::move(request));
+  request.trace = runtime::api::trace_of(call);
+  auto published = co_await service.publish(std::move(request));
   if (!published) co_return std::unexpected(std::move(published).error());
   co_return std::string();
 }
 
-Task<Result<std::string>> bulk_publish(FacePtr face, net::grpc::Call& call, std::string message) {
+Task<Result<std::string>> bulk_publish(Service& service, net::grpc::Call& call,
+                                       std::string message) {
   BulkPublish request;
   {
     rt::BulkPublishRequest in;
@@ -71,8 +59,8 @@ Task<Result<std::string>> bulk_publish(FacePtr face, net::grpc::Call& call, std:
   }
   request.face = Face::grpc;
   request.span_name = call.path;
-  request.trace = face->trace(call);
-  BulkPublished outcome = co_await face->service.bulk_publish(std::move(request));
+  request.trace = runtime::api::trace_of(call);
+  BulkPublished outcome = co_await service.bulk_publish(std::move(request));
   if (outcome.error) co_return fail(*std::move(outcome.error));
   // Failures always come with an error, so the list of failed entries is empty.
   co_return std::string();
@@ -80,19 +68,21 @@ Task<Result<std::string>> bulk_publish(FacePtr face, net::grpc::Call& call, std:
 
 }  // namespace
 
-void add_grpc_methods(net::grpc::Service& methods, Service& service, GrpcTrace trace) {
-  if (!trace) trace = &metadata_trace;
-  const FacePtr face = std::make_shared<GrpcFace>(service, std::move(trace));
+void add_grpc_methods(net::grpc::Service& methods, Service& service, Subscriber& subscriber) {
   methods.unary("/dapr.proto.runtime.v1.Dapr/PublishEvent",
-                [face](net::grpc::Call& call, std::string message) {
-                  return publish(face, call, std::move(message));
+                [&service](net::grpc::Call& call, std::string message) {
+                  return publish(service, call, std::move(message));
                 });
   for (const char* name : {"BulkPublishEvent", "BulkPublishEventAlpha1"}) {
     methods.unary(std::string("/dapr.proto.runtime.v1.Dapr/") + name,
-                  [face](net::grpc::Call& call, std::string message) {
-                    return bulk_publish(face, call, std::move(message));
+                  [&service](net::grpc::Call& call, std::string message) {
+                    return bulk_publish(service, call, std::move(message));
                   });
   }
+  methods.stream("/dapr.proto.runtime.v1.Dapr/SubscribeTopicEventsAlpha1",
+                 [&subscriber](net::grpc::Call&, net::grpc::ServerStream& stream) {
+                   return subscribe_stream(subscriber, stream);
+                 });
 }
 
 }  // namespace outrigger::pubsub

@@ -1,19 +1,15 @@
 #pragma once
 
-#include <functional>
-
 #include "net/grpc/server.h"
-#include "runtime/telemetry/trace_context.h"
 
 namespace outrigger::pubsub {
 
 class Service;
+class Subscriber;
 
-/// Where a call stands in its trace: what the API's interceptor found, or made.
-using GrpcTrace = std::function<telemetry::TraceContext(const net::grpc::Call& call)>;
-
-/// PublishEvent, BulkPublishEvent and BulkPublishEventAlpha1 of dapr.proto.runtime.v1.Dapr. Without
-/// `trace` the call's own metadata counts. All on one loop; the service must outlive the calls.
-void add_grpc_methods(net::grpc::Service& methods, Service& service, GrpcTrace trace = nullptr);
+/// The methods of dapr.proto.runtime.v1.Dapr: PublishEvent, BulkPublishEvent,
+/// BulkPublishEventAlpha1 and SubscribeTopicEventsAlpha1. All on one loop; service and subscriber
+/// must outlive the calls.
+void add_grpc_methods(net::grpc::Service& methods, Service& service, Subscriber& subscriber);
 
 }  // namespace outrigger::pubsub

@@ -11,17 +11,6 @@ namespace {
 
 using runtime::api::HttpCall;
 
-struct HttpFace {
-  Service& service;
-  HttpTrace trace;
-};
-using FacePtr = std::shared_ptr<const HttpFace>;
-
-telemetry::TraceContext headers_trace(const HttpCall& call) {
-  return telemetry::from_headers(call.request.headers.value(telemetry::kTraceparentHeader),
-                                 call.request.headers.value(telemetry::kTracestateHeader));
-}
-
 // The message of a body that cannot be read, without what HttpCall::body() puts before it.
 std::string read_error(const Error& error) {
   constexpr std::string_view kPrefix = "failed to read request body: ";
@@ -30,14 +19,14 @@ std::string read_error(const Error& error) {
   return std::string(message);
 }
 
-Task<net::Response> publish(FacePtr face, HttpCall& call) {
+Task<net::Response> publish(Service& service, HttpCall& call) {
   Publish request;
   request.face = Face::http;
   request.pubsub_name = call.param("pubsubname");
   request.topic = call.param("topic");
   request.metadata = call.metadata();
   const auto checked =
-      face->service.check(request.pubsub_name, request.topic, request.metadata, Face::http);
+      service.check(request.pubsub_name, request.topic, request.metadata, Face::http);
   if (!checked) co_return runtime::api::render(checked.error());
   auto body = co_await call.body();
   if (!body) {
@@ -46,8 +35,8 @@ Task<net::Response> publish(FacePtr face, HttpCall& call) {
   }
   request.data = *std::move(body);
   request.content_type = call.request.headers.value("content-type");
-  request.trace = face->trace(call);
-  const auto published = co_await face->service.publish(std::move(request));
+  request.trace = call.trace;
+  const auto published = co_await service.publish(std::move(request));
   if (!published) co_return runtime::api::render(published.error());
   co_return runtime::api::empty_response();
 }
@@ -83,7 +72,7 @@ net::Response render_failures(const BulkPublished& outcome) {
   return response;
 }
 
-Task<net::Response> bulk_publish(FacePtr face, HttpCall& call) {
+Task<net::Response> bulk_publish(Service& service, HttpCall& call) {
   BulkPublish request;
   request.face = Face::http;
   request.pubsub_name = call.param("pubsubname");
@@ -92,7 +81,7 @@ Task<net::Response> bulk_publish(FacePtr face, HttpCall& call) {
   request.span_name = call.path;
   const PublishErrors errors(request.pubsub_name);
   const auto checked =
-      face->service.check(request.pubsub_name, request.topic, request.metadata, Face::http);
+      service.check(request.pubsub_name, request.topic, request.metadata, Face::http);
   if (!checked) co_return runtime::api::render(checked.error());
   const auto raw = is_raw_payload(request.metadata);
   if (!raw) co_return runtime::api::render(errors.bad_metadata(request.metadata, raw.error()));
@@ -105,17 +94,16 @@ Task<net::Response> bulk_publish(FacePtr face, HttpCall& call) {
       request.entries = *std::move(data);
     } else {
       co_return runtime::api::render(
-          errors.bad_event(request.topic, face->service.app_id(), data.error().message()));
+          errors.bad_event(request.topic, service.app_id(), data.error().message()));
     }
   } else {
     why = entries.error().message();
   }
   if (!why.empty()) {
-    co_return runtime::api::render(
-        errors.unreadable_entries(request.topic, face->service.app_id(), why));
+    co_return runtime::api::render(errors.unreadable_entries(request.topic, service.app_id(), why));
   }
-  request.trace = face->trace(call);
-  const BulkPublished outcome = co_await face->service.bulk_publish(std::move(request));
+  request.trace = call.trace;
+  const BulkPublished outcome = co_await service.bulk_publish(std::move(request));
   if (!outcome.error) co_return runtime::api::empty_response();
   // The list of entries goes with failed publications only; a refused request is a plain error.
   if (outcome.error->tag() != "ERR_PUBSUB_PUBLISH_MESSAGE") {
@@ -126,16 +114,14 @@ Task<net::Response> bulk_publish(FacePtr face, HttpCall& call) {
 
 }  // namespace
 
-void add_http_routes(runtime::api::Router& router, Service& service, HttpTrace trace) {
-  if (!trace) trace = &headers_trace;
-  const FacePtr face = std::make_shared<HttpFace>(service, std::move(trace));
+void add_http_routes(runtime::api::Router& router, Service& service) {
   const auto add = [&](std::string_view pattern, std::string_view version, auto handler) {
     runtime::api::Route route;
     route.methods = "POST,PUT";
     route.pattern = pattern;
     route.group = "publish";
     route.version = version;
-    route.handler = [face, handler](HttpCall& call) { return handler(face, call); };
+    route.handler = [&service, handler](HttpCall& call) { return handler(service, call); };
     router.add(std::move(route));
   };
   add("/v1.0/publish/bulk/{pubsubname}/{topic*}", "v1", &bulk_publish);

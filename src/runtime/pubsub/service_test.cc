@@ -259,7 +259,7 @@ struct Http {
     call.path = parts.path;
     call.query = parts.query;
     call.request.headers.add("Content-Type", content_type);
-    call.request.headers.add("traceparent", kTrace);
+    call.trace = *telemetry::parse_traceparent(kTrace);
     call.request.body = std::move(body);
     auto match = router.find("POST", call.path);
     EXPECT_TRUE(match && match->route != nullptr) << target;

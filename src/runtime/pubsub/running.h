@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "runtime/pubsub/batcher.h"
+#include "runtime/pubsub/courier.h"
+
+namespace outrigger::pubsub {
+
+/// A subscription at work on one loop: between the broker that gives messages and the courier that
+/// delivers them. close() must have ended before it is destroyed, if open() was successful.
+class RunningSubscription {
+ public:
+  explicit RunningSubscription(Courier::Parts parts);
+  ~RunningSubscription();
+  RunningSubscription(const RunningSubscription&) = delete;
+  RunningSubscription& operator=(const RunningSubscription&) = delete;
+
+  Task<Result<>> open();
+  /// Cancels an open() that has not ended yet. Takes no new messages and waits for those being
+  /// delivered, upstream's 30 s at most; then these are cancelled, and given again by the broker.
+  /// May be called more than once; each call returns when it is closed. Cannot be cancelled.
+  Task<void> close();
+
+ private:
+  Task<Result<>> deliver(components::pubsub::Message message);
+  Task<Result<std::vector<components::pubsub::BulkFailure>>> deliver_bulk(
+      components::pubsub::BulkMessage message);
+  Task<Result<>> open_now();
+  Task<void> close_now();
+  Task<void> wait_closed();
+
+  Courier::Parts parts_;
+  Courier courier_;
+  std::optional<Batcher> batcher_;
+  std::unique_ptr<components::pubsub::Subscription> source_;
+  /// Requested when deliveries must end at once.
+  Cancellation drained_;
+  /// Of the open() that is under way.
+  Cancellation* opening_ = nullptr;
+  Signal opened_signal_;
+  bool closing_ = false;
+  bool closed_ = false;
+  Signal closed_signal_;
+};
+
+}  // namespace outrigger::pubsub

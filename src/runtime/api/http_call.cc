@@ -19,7 +19,8 @@ std::map<std::string, std::string, std::less<>> HttpCall::metadata() const {
     auto parameter = net::next_query_param(rest);
     if (!parameter) break;
     if (!parameter->key.starts_with(kPrefix)) continue;
-    found[parameter->key.substr(kPrefix.size())] = std::move(parameter->value);
+    // Of equal keys the first counts, as in Go.
+    found.try_emplace(parameter->key.substr(kPrefix.size()), std::move(parameter->value));
   }
   return found;
 }

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "components/state/store.h"
+#include "runtime/telemetry/trace_context.h"
+
+namespace outrigger::runtime::state {
+
+/// The transactional outbox as the state API sees it; pub/sub implements it, the composition root
+/// brings the two together. One object per loop.
+class OutboxHook {
+ public:
+  virtual ~OutboxHook() = default;
+  /// Whether transactions of that store are published.
+  [[nodiscard]] virtual bool enabled(std::string_view store) const noexcept = 0;
+  /// Publishes what the operations say is to be published, and answers the operations that the
+  /// store shall do: with the outbox's own records, without what is published only. Keys have their
+  /// prefixes.
+  virtual Task<Result<std::vector<components::state::Operation>>> publish_internal(
+      std::string store, std::vector<components::state::Operation> operations,
+      telemetry::TraceContext trace) = 0;
+};
+
+}  // namespace outrigger::runtime::state

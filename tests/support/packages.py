@@ -55,3 +55,17 @@ def node_folder(name, package):
                 "--loglevel=error"], cwd=folder)
         stamp.write_text(digest)
     return folder
+
+
+def java_classes(name, project):
+    """The class path of the dependencies of this pom.xml."""
+    folder = BUILD / "java" / name
+    fresh, stamp, digest = _fresh(folder, project)
+    classes = folder / "classes.txt"
+    if not fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _retry(["mvn", "-q", "-B", "-ntp", "-f", project, f"-Dmaven.repo.local={BUILD / 'java' / 'repository'}",
+                "dependency:build-classpath", f"-Dmdep.outputFile={classes}"])
+        stamp.write_text(digest)
+    return classes.read_text().strip()

@@ -1,13 +1,10 @@
 #include "runtime/sidecar/sidecar.h"
 
-#include "base/build_info.h"
-#include "base/duration.h"
-#include "base/env.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "net/http/server.h"
 #include "runtime/app/health.h"
-#include "runtime/processor/processor.h"
+#include "runtime/sidecar/blocks.h"
 #include "runtime/sidecar/name_resolution.h"
 #include "runtime/sidecar/ports.h"
 #include "runtime/sidecar/servers.h"
@@ -36,14 +33,16 @@ struct Sidecar::Impl {
   std::unique_ptr<Shared> shared;
   std::vector<std::unique_ptr<components::nameresolution::Resolver>> resolvers;
   std::vector<std::unique_ptr<Worker>> workers;
-  std::unique_ptr<processor::Processor> processor;
+  std::unique_ptr<Blocks> blocks;
   std::unique_ptr<Servers> servers;
   std::unique_ptr<app::Prober> prober;
   // Of loop 0:
   std::unique_ptr<Scope> scope;
   std::unique_ptr<Scope> background;  // Runs until the shutdown begins.
   bool stop_asked = false;
+  bool app_healthy = false;
   Signal app_unhealthy;
+  Signal app_change;
 
   Task<void> life();
   Task<Result<>> begin();
@@ -53,7 +52,7 @@ struct Sidecar::Impl {
   Task<Result<>> make_workers();
   Task<void> close_workers();
   void app_health_changed(bool healthy);
-  void publish_facts();
+  Task<void> follow_app_health();
   void stop_here() {
     if (stop_asked) return;
     stop_asked = true;
@@ -144,18 +143,8 @@ Task<Result<>> Sidecar::Impl::begin() {
   }
   OUT_CO_CHECK(co_await make_workers());
 
-  processor::Processor::Settings settings;
-  settings.identity = shared->settings.identity;
-  settings.environment = process_environment();
-  settings.denied = shared->settings.configuration.denied_components;
-  settings.strict_wasm_sandbox = shared->settings.configuration.wasm_strict_sandbox;
-  processor = std::make_unique<processor::Processor>(std::move(settings), nullptr, nullptr);
-  log.info("Loading components…");
-  auto loaded = co_await processor->load(shared->settings.resources.components);
-  if (!loaded) {
-    co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
-  }
-  publish_facts();
+  blocks = std::make_unique<Blocks>(loops, *shared, workers);
+  OUT_CO_CHECK(co_await blocks->load());
   OUT_CO_CHECK(co_await servers->open_api(workers));
   OUT_CO_CHECK(co_await servers->open_internal(workers));
   shared->outbound_ready.set("app", true);
@@ -179,6 +168,7 @@ Task<Result<>> Sidecar::Impl::make_workers() {
 
 Task<Result<>> Sidecar::Impl::wait_for_app() {
   const options::App& app = options.app;
+  background->spawn(follow_app_health());
   if (app.port == 0) co_return Result<>();
   log.info("application protocol: ", to_string(app.protocol), ". waiting on port ", app.port,
            ".  This will block until the app is listening on that port.");
@@ -202,43 +192,28 @@ Task<Result<>> Sidecar::Impl::wait_for_app() {
 
 void Sidecar::Impl::app_health_changed(bool healthy) {
   shared->gate.set_healthy(healthy);
+  app_healthy = healthy;
   if (!healthy) app_unhealthy.notify_all();
+  app_change.notify_all();
 }
 
-void Sidecar::Impl::publish_facts() {
-  auto facts = std::make_shared<metadata::Facts>();
-  facts->app_id = options.app.id;
-  facts->runtime_version = build_version();
-  facts->enabled_features = shared->settings.configuration.enabled_features();
-  for (const processor::LoadedComponent& component : processor->loaded()) {
-    facts->components.push_back(
-        {component.spec.name, component.spec.type, component.spec.version, component.capabilities});
+// One change at a time, and only the latest state counts.
+Task<void> Sidecar::Impl::follow_app_health() {
+  bool followed = false;
+  for (;;) {
+    while (followed == app_healthy) {
+      auto woken = co_await app_change.wait();
+      if (!woken) co_return;
+    }
+    followed = app_healthy;
+    co_await blocks->app_changed(followed);
   }
-  for (const auto& endpoint : shared->settings.resources.http_endpoints) {
-    facts->http_endpoints.push_back(endpoint.name);
-  }
-  for (const auto& resiliency : shared->settings.resources.resiliencies) {
-    facts->resiliencies.push_back(resiliency.name);
-  }
-  const options::App& app = options.app;
-  facts->app.port = app.port;
-  facts->app.protocol = to_string(app.protocol);
-  facts->app.channel_address = app.address;
-  facts->app.concurrency_max = app.concurrency_max;
-  if (app.health_check) {
-    metadata::AppFacts::Health health;
-    if (options::is_http(app.protocol)) health.path = app.health_check->path;
-    health.interval = format_duration(app.health_check->interval);
-    health.timeout = format_duration(app.health_check->timeout);
-    health.threshold = app.health_check->threshold;
-    facts->app.health = std::move(health);
-  }
-  shared->metadata.publish(std::move(facts));
 }
 
 Task<void> Sidecar::Impl::hold_shutdown() {
   log.info("Blocking graceful shutdown for ", *options.block_shutdown,
            " or until app reports unhealthy...");
+  co_await blocks->stop_subscriptions();
   auto wait = [](Signal& unhealthy) -> Task<Result<>> {
     auto woken = co_await unhealthy.wait();
     co_return woken;
@@ -257,9 +232,10 @@ Task<void> Sidecar::Impl::end() {
   shared->ready.set("runtime", false);
   background->cancel();
   co_await background->join();
+  if (blocks) co_await blocks->stop_subscriptions();
   if (prober) co_await prober->close();
   if (servers) co_await servers->close();
-  if (processor) co_await processor->close();
+  if (blocks) co_await blocks->close();
   co_await close_workers();
   co_await close_resolvers(loops, resolvers);
   log.info("Dapr runtime stopped");

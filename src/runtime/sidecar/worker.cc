@@ -1,5 +1,10 @@
 #include "runtime/sidecar/worker.h"
 
+#include "runtime/pubsub/grpc.h"
+#include "runtime/pubsub/http.h"
+#include "runtime/state/grpc.h"
+#include "runtime/state/http.h"
+
 namespace outrigger::runtime {
 namespace {
 
@@ -10,10 +15,29 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
   return options;
 }
 
+state::Service::Settings state_settings(const Shared& shared) {
+  state::Service::Settings settings;
+  settings.app_id = shared.settings.identity.app_id;
+  settings.metrics = &shared.metrics.component;
+  return settings;
+}
+
+pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer) {
+  pubsub::Service::Settings settings;
+  settings.app_id = shared.settings.identity.app_id;
+  settings.metrics = &shared.metrics.component;
+  settings.tracer = &tracer;
+  return settings;
+}
+
 }  // namespace
 
 Worker::Worker(Shared& shared)
     : shared_(shared),
+      tracer_(make_tracer(shared.settings.configuration)),
+      state_(state_settings(shared)),
+      pubsub_(pubsub_settings(shared, tracer_)),
+      subscriber_(pubsub_),
       http_(shared.http_settings, router_, shared.metrics),
       public_http_(shared.public_settings, router_, shared.metrics),
       api_gate_(shared.api_gate, shared.metrics),
@@ -30,17 +54,22 @@ void Worker::add_routes() {
   health::add_http_routes(router_, shared_.ready, shared_.outbound_ready,
                           shared_.settings.identity.app_id);
   metadata::add_http_routes(router_, shared_.metadata, shared_.shutdown);
+  state::add_http_routes(router_, state_);
+  pubsub::add_http_routes(router_, pubsub_);
 }
 
 void Worker::add_methods() {
   grpc_api_.set_interceptor(&api_gate_);
   grpc_internal_.set_interceptor(&internal_gate_);
   metadata::add_grpc_methods(grpc_api_, shared_.metadata, shared_.shutdown);
+  state::add_grpc_methods(grpc_api_, state_);
+  pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
 }
 
 Result<> Worker::open_app() {
   if (shared_.settings.options.app.port == 0) return {};
   OUT_TRY(app_, app::make_channel(channel_options(shared_.settings.options), shared_.gate));
+  subscriber_.set_app(app_.get());
   return {};
 }
 

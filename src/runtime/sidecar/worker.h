@@ -10,7 +10,10 @@
 #include "runtime/app/gate.h"
 #include "runtime/health/health.h"
 #include "runtime/metadata/service.h"
+#include "runtime/pubsub/service.h"
+#include "runtime/pubsub/subscriber.h"
 #include "runtime/sidecar/settings.h"
+#include "runtime/state/service.h"
 
 namespace outrigger::runtime {
 
@@ -48,6 +51,9 @@ class Worker {
   Task<void> close();
 
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
+  state::Service& state() noexcept { return state_; }
+  pubsub::Service& pubsub() noexcept { return pubsub_; }
+  pubsub::Subscriber& subscriber() noexcept { return subscriber_; }
   net::RequestHandler& http() noexcept { return http_; }
   net::RequestHandler& public_http() noexcept { return public_http_; }
   net::RequestHandler& grpc_api() noexcept { return grpc_api_; }
@@ -59,6 +65,10 @@ class Worker {
 
   Shared& shared_;
   std::unique_ptr<app::Channel> app_;
+  telemetry::Tracer tracer_;
+  state::Service state_;
+  pubsub::Service pubsub_;
+  pubsub::Subscriber subscriber_;
   api::Router router_;
   api::HttpApi http_;
   api::HttpApi public_http_;

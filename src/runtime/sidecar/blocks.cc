@@ -1,0 +1,188 @@
+#include "runtime/sidecar/blocks.h"
+
+#include "base/build_info.h"
+#include "base/duration.h"
+#include "base/log.h"
+#include "components/pubsub/registry.h"
+#include "components/state/registry.h"
+
+namespace outrigger::runtime {
+namespace {
+
+const Logger log("dapr.runtime");
+
+/// What becomes of components, as metrics.
+class LoadMetrics final : public processor::LoadObserver {
+ public:
+  explicit LoadMetrics(const telemetry::ServiceMetrics& metrics) : metrics_(metrics) {}
+  void initialised(const resources::Component& component) override {
+    metrics_.component_loaded();
+    metrics_.component_initialized(component.type);
+  }
+  void failed(const resources::Component& component, std::string_view reason) override {
+    metrics_.component_init_failed(component.type, reason, component.name);
+  }
+
+ private:
+  const telemetry::ServiceMetrics& metrics_;
+};
+
+processor::Processor::Settings processor_settings(const Settings& settings) {
+  processor::Processor::Settings processor;
+  processor.identity = settings.identity;
+  processor.environment = process_environment();
+  processor.denied = settings.configuration.denied_components;
+  processor.strict_wasm_sandbox = settings.configuration.wasm_strict_sandbox;
+  return processor;
+}
+
+template <class Service, class Get>
+std::vector<Service*> services_of(const std::vector<std::unique_ptr<Worker>>& workers, Get get) {
+  std::vector<Service*> all;
+  for (const auto& worker : workers) all.push_back(&get(*worker));
+  return all;
+}
+
+metadata::AppFacts app_facts(const options::App& app) {
+  metadata::AppFacts facts;
+  facts.port = app.port;
+  facts.protocol = to_string(app.protocol);
+  facts.channel_address = app.address;
+  facts.concurrency_max = app.concurrency_max;
+  if (!app.health_check) return facts;
+  metadata::AppFacts::Health health;
+  if (options::is_http(app.protocol)) health.path = app.health_check->path;
+  health.interval = format_duration(app.health_check->interval);
+  health.timeout = format_duration(app.health_check->timeout);
+  health.threshold = app.health_check->threshold;
+  facts.health = std::move(health);
+  return facts;
+}
+
+metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subscription) {
+  using Type = metadata::SubscriptionFacts::Type;
+  metadata::SubscriptionFacts facts;
+  facts.pubsub_name = subscription.pubsub_name;
+  facts.topic = subscription.topic;
+  facts.dead_letter_topic = subscription.dead_letter_topic;
+  facts.metadata.insert(subscription.metadata.begin(), subscription.metadata.end());
+  for (const pubsub::Rule& rule : subscription.rules) {
+    facts.rules.push_back({rule.match ? std::string(rule.match->source()) : "", rule.path});
+  }
+  switch (subscription.origin) {
+    case pubsub::SubscriptionOrigin::declarative: facts.type = Type::declarative; break;
+    case pubsub::SubscriptionOrigin::programmatic: facts.type = Type::programmatic; break;
+    case pubsub::SubscriptionOrigin::streaming: facts.type = Type::streaming; break;
+  }
+  return facts;
+}
+
+}  // namespace
+
+Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers)
+    : shared_(shared),
+      observer_(std::make_unique<LoadMetrics>(shared.metrics.service)),
+      processor_(processor_settings(shared.settings), nullptr, observer_.get()) {
+  const Identity& identity = shared.settings.identity;
+  state::Loader::Settings state;
+  state.owner = {identity.app_id, identity.own_namespace.value_or("")};
+  state.app_namespace = identity.app_namespace;
+  if (identity.kubernetes) state.mode = resources::Mode::kubernetes;
+  state_ = std::make_unique<state::Loader>(
+      loops,
+      services_of<state::Service>(workers, [](Worker& w) -> state::Service& { return w.state(); }),
+      std::move(state));
+  pubsub::SubscriptionManager::Options manager{
+      loops,
+      services_of<pubsub::Subscriber>(
+          workers, [](Worker& w) -> pubsub::Subscriber& { return w.subscriber(); }),
+      identity.app_id, !shared.settings.options.app.skip_subscribe_call,
+      [this] { facts_changed(); }};
+  subscriptions_ = std::make_unique<pubsub::SubscriptionManager>(std::move(manager));
+  pubsub::Loader::Options pubsub{
+      loops,
+      components::pubsub::kinds(),
+      services_of<pubsub::Service>(workers,
+                                   [](Worker& w) -> pubsub::Service& { return w.pubsub(); }),
+      *subscriptions_,
+      nullptr,
+      identity.app_id,
+      identity.app_namespace};
+  pubsub_ = std::make_unique<pubsub::Loader>(std::move(pubsub));
+  processor_.add(*state_);
+  processor_.add(*pubsub_);
+}
+
+Blocks::~Blocks() = default;
+
+Task<Result<>> Blocks::load() {
+  log.info("Loading components…");
+  auto loaded = co_await processor_.load(shared_.settings.resources.components);
+  if (!loaded) {
+    co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
+  }
+  log.info("All outstanding components processed");
+  log.info("Loading Declarative Subscriptions…");
+  for (const resources::Subscription& subscription : shared_.settings.resources.subscriptions) {
+    log.info("Found Subscription: ", subscription.name);
+    auto declared = subscriptions_->declare(subscription);
+    if (!declared) {
+      co_return fail(declared.error().code(),
+                     "failed to load declarative subscriptions: " + declared.error().message());
+    }
+  }
+  co_await publish_facts();
+  co_return Result<>();
+}
+
+Task<void> Blocks::app_changed(bool healthy) {
+  if (!healthy) {
+    co_await subscriptions_->app_unhealthy();
+    co_return;
+  }
+  auto started = co_await subscriptions_->app_healthy();
+  if (!started) log.warn("failed to subscribe to topics: ", started.error());
+}
+
+Task<void> Blocks::stop_subscriptions() { co_await subscriptions_->shut_down(); }
+
+Task<void> Blocks::close() {
+  co_await processor_.close();
+  co_await scope_.join();
+}
+
+void Blocks::facts_changed() {
+  publish_again_ = true;
+  if (!publishing_) scope_.spawn(publish_facts());
+}
+
+Task<void> Blocks::publish_facts() {
+  publishing_ = true;
+  do {
+    publish_again_ = false;
+    const Settings& settings = shared_.settings;
+    auto facts = std::make_shared<metadata::Facts>();
+    facts->app_id = settings.identity.app_id;
+    facts->runtime_version = build_version();
+    facts->enabled_features = settings.configuration.enabled_features();
+    for (const processor::LoadedComponent& component : processor_.loaded()) {
+      facts->components.push_back({component.spec.name, component.spec.type, component.spec.version,
+                                   component.capabilities});
+    }
+    const auto subscriptions = co_await subscriptions_->list();
+    for (const auto& subscription : subscriptions) {
+      facts->subscriptions.push_back(subscription_facts(*subscription));
+    }
+    for (const auto& endpoint : settings.resources.http_endpoints) {
+      facts->http_endpoints.push_back(endpoint.name);
+    }
+    for (const auto& resiliency : settings.resources.resiliencies) {
+      facts->resiliencies.push_back(resiliency.name);
+    }
+    facts->app = app_facts(settings.options.app);
+    shared_.metadata.publish(std::move(facts));
+  } while (publish_again_);
+  publishing_ = false;
+}
+
+}  // namespace outrigger::runtime

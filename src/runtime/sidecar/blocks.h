@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/env.h"
+#include "runtime/processor/processor.h"
+#include "runtime/pubsub/loader.h"
+#include "runtime/pubsub/manager.h"
+#include "runtime/sidecar/worker.h"
+#include "runtime/state/loader.h"
+
+namespace outrigger::runtime {
+
+/// What there is one of for all loops: the loaders of each block's components, the processor that
+/// runs them, and the subscriptions. On loop 0.
+class Blocks {
+ public:
+  Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers);
+  /// close() must have ended.
+  ~Blocks();
+
+  /// Opens the configured components and declares the subscriptions.
+  Task<Result<>> load();
+  /// The application may be called, or may not any more.
+  Task<void> app_changed(bool healthy);
+  /// The application gets no more events; other calls go on.
+  Task<void> stop_subscriptions();
+  Task<void> close();
+
+ private:
+  Task<void> publish_facts();
+  void facts_changed();
+
+  Shared& shared_;
+  Scope scope_;
+  bool publishing_ = false;
+  bool publish_again_ = false;
+  std::unique_ptr<processor::LoadObserver> observer_;
+  processor::Processor processor_;
+  std::unique_ptr<pubsub::SubscriptionManager> subscriptions_;
+  std::unique_ptr<state::Loader> state_;
+  std::unique_ptr<pubsub::Loader> pubsub_;
+};
+
+}  // namespace outrigger::runtime

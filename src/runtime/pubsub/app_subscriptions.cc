@@ -13,7 +13,6 @@ const Logger log("dapr.runtime.processor.subscription");
 
 // The policy DaprBuiltInInitializationRetries.
 constexpr int kRetriesMax = 3;
-constexpr milliseconds kFirstWait(500);
 constexpr milliseconds kWaitMax(1000);
 constexpr double kGrowth = 1.5;
 constexpr double kJitter = 0.5;
@@ -57,8 +56,9 @@ Task<Result<std::vector<SubscriptionPtr>>> fetch_http(runtime::app::Channel* app
 
 }  // namespace detail
 
-Task<Result<std::vector<SubscriptionPtr>>> fetch_app_subscriptions(runtime::app::Channel* app) {
-  milliseconds wait = kFirstWait;
+Task<Result<std::vector<SubscriptionPtr>>> fetch_app_subscriptions(runtime::app::Channel* app,
+                                                                   milliseconds first_wait) {
+  milliseconds wait = first_wait;
   for (int retry = 0;; ++retry) {
     auto asking = app->is_grpc() ? detail::fetch_grpc(app) : detail::fetch_http(app);
     auto fetched = co_await std::move(asking);

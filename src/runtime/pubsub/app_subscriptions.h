@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "runtime/app/channel.h"
@@ -11,7 +12,8 @@ namespace outrigger::pubsub {
 /// gRPC application. An application that cannot be reached is asked again, as upstream's built-in
 /// policy for initialisation has it; one that does not know the question subscribes to nothing.
 /// Code::invalid_argument if its answer cannot be used: asking again will not help.
-Task<Result<std::vector<SubscriptionPtr>>> fetch_app_subscriptions(runtime::app::Channel* app);
+Task<Result<std::vector<SubscriptionPtr>>> fetch_app_subscriptions(
+    runtime::app::Channel* app, std::chrono::milliseconds first_wait);
 
 namespace detail {
 Task<Result<std::vector<SubscriptionPtr>>> fetch_http(runtime::app::Channel* app);

@@ -15,7 +15,6 @@ using std::chrono::milliseconds;
 const Logger log("dapr.runtime.processor.subscription");
 
 // Go's backoff library, as upstream uses it for subscriptions that fail to start.
-constexpr milliseconds kFirstWait(500);
 constexpr milliseconds kWaitMax(60'000);
 constexpr double kGrowth = 1.5;
 constexpr double kJitter = 0.5;
@@ -43,7 +42,7 @@ struct SubscriptionManager::Impl {
   /// What is at work, and the loop it is on.
   std::map<SubscriptionPtr, unsigned> running;
   bool failed_to_start = false;
-  milliseconds wait = kFirstWait;
+  milliseconds wait = options.first_wait;
   Timer retry;
 
   void changed() {
@@ -84,7 +83,7 @@ Task<Result<>> SubscriptionManager::Impl::ask_app() {
         "flag/annotation)");
     co_return Result<>();
   }
-  auto asking = fetch_app_subscriptions(app);
+  auto asking = fetch_app_subscriptions(app, options.first_wait);
   auto fetched = co_await std::move(asking).under(scope.cancellation());
   // An answer that is wrong stays wrong; an application that could not be reached is asked again.
   asked = fetched || fetched.error().code() == Code::invalid_argument;
@@ -159,7 +158,7 @@ Task<void> SubscriptionManager::Impl::reconcile() {
 
 void SubscriptionManager::Impl::arrange_retry() {
   if (!failed_to_start || !active || closed) {
-    wait = kFirstWait;
+    wait = options.first_wait;
     return;
   }
   const double factor = 1 - kJitter + 2 * kJitter * fast_random_unit();

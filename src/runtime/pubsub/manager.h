@@ -26,6 +26,9 @@ class SubscriptionManager {
     bool ask_app = true;
     /// Called when list() may give something else; may be empty.
     std::function<void()> changed;
+    /// Before what failed is tried again the first time: upstream's, for both the application's
+    /// answer and the broker's.
+    std::chrono::milliseconds first_wait{500};
   };
   explicit SubscriptionManager(Options options);
   /// shut_down() must have ended.

@@ -58,6 +58,8 @@ struct Response {
   Body body;
   /// For a streamed body whose length is known; otherwise it is sent chunked (or as HTTP/2 DATA).
   std::optional<std::uint64_t> content_length;
+  /// What the response tells of, for those it passes on its way out (logs, metrics). Not sent.
+  std::shared_ptr<const Error> error;
 };
 
 }  // namespace outrigger::net

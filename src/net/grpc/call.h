@@ -26,6 +26,8 @@ struct Call {
   std::size_t received_bytes = 0;  ///< Message payloads, decompressed.
   std::size_t sent_bytes = 0;
   bool proxied = false;
+  /// The error that the call ended with, as the method gave it.
+  std::optional<Error> error;
 
   /// What the interceptor keeps with the call (its trace context, ...).
   struct Data {

@@ -177,6 +177,7 @@ struct Service::Impl {
   }
   Response refuse(Call& call, const Error& error) {
     const Status status = to_status(error);
+    call.error = error;
     end(call, status);
     return status_response(status, std::move(call.reply_metadata), call.reply_trailers);
   }
@@ -262,6 +263,7 @@ Task<void> Service::Impl::run_stream(Method& method, std::shared_ptr<StreamCall>
     result = co_await run_method(method.stream, stream);
   }
   const Status status = result ? Status() : to_status(result.error());
+  if (!result) stream->call->error = result.error();
   end(*stream->call, status);
   stream->finish(status);
 }

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/grpc/metadata.h"
+#include "runtime/api/render.h"
 
 namespace outrigger::runtime::api {
 namespace {
@@ -77,6 +78,10 @@ void GrpcGate::end(net::grpc::Call& call, const net::grpc::Status& status) {
     seen.response_bytes = call.sent_bytes;
     seen.elapsed = elapsed;
     metrics_.grpc.server_call(seen);
+  }
+  // Errors without a code of the API are not counted.
+  if (call.error && (!call.error->tag().empty() || call.error->details() != nullptr)) {
+    metrics_.error_code(error_code(*call.error), error_category(*call.error));
   }
   if (settings_->log_calls) log_call(call, status, elapsed);
 }

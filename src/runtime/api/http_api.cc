@@ -112,6 +112,9 @@ void HttpApi::finish(const HttpCall& call, std::uint64_t request_bytes, TimePoin
   seen.response_bytes = body_bytes(response.body, response.content_length);
   seen.elapsed = elapsed;
   metrics_.http.server_request(seen);
+  if (response.error) {
+    metrics_.error_code(error_code(*response.error), error_category(*response.error));
+  }
   if (settings_->log_calls) log_call(call, elapsed, response);
 }
 

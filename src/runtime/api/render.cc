@@ -34,7 +34,7 @@ void write_details(json::Writer& out, const ErrorDetails& details) {
   }
   if (!details.reason.empty()) {
     begin_detail(out, "ErrorInfo");
-    out.member("domain", "dapr.io").key("metadata");
+    out.member("domain", details.domain).key("metadata");
     if (details.metadata.empty()) {
       out.null();
     } else {
@@ -47,6 +47,8 @@ void write_details(json::Writer& out, const ErrorDetails& details) {
   out.end_array();
 }
 
+}  // namespace
+
 std::string error_code(const Error& error) {
   if (!error.tag().empty()) return error.tag();
   if (error.details() != nullptr && !error.details()->reason.empty()) {
@@ -55,7 +57,43 @@ std::string error_code(const Error& error) {
   return "ERROR";
 }
 
-}  // namespace
+std::string_view error_category(const Error& error) {
+  struct Family {
+    std::string_view prefix, category;
+  };
+  static constexpr Family kFamilies[] = {
+      {"DAPR_SCHEDULER_", "job"},
+      {"ERR_ACTOR_", "actor"},
+      {"ERR_STATE_", "state"},
+      {"ERR_NOT_SUPPORTED_STATE_", "state"},
+      {"ERR_CONFIGURATION_", "configuration"},
+      {"ERR_CRYPTO", "crypto"},
+      {"ERR_SECRET_", "secret"},
+      {"ERR_PERMISSION_DENIED", "secret"},
+      {"ERR_PUBSUB_", "pubsub"},
+      {"ERR_TOPIC_", "pubsub"},
+      {"ERR_PUBLISH_", "pubsub"},
+      {"ERR_CONVERSATION_", "conversation"},
+      {"ERR_DIRECT_INVOKE", "service-invocation"},
+      {"ERR_INVOKE_OUTPUT_BINDING", "binding"},
+      {"ERR_LOCK_", "lock"},
+      {"ERR_TRY_LOCK", "lock"},
+      {"ERR_UNLOCK", "lock"},
+      {"ERR_HEALTH_", "health"},
+      {"ERR_OUTBOUND_HEALTH_", "health"},
+      {"ERR_INSTANCE_ID_", "workflow"},
+      {"ERR_WORKFLOW_", "workflow"},
+  };
+  const std::string code = error_code(error);
+  for (const Family& family : kFamilies) {
+    if (code.starts_with(family.prefix)) return family.category;
+  }
+  if (code.ends_with("_WORKFLOW")) return "workflow";
+  // One code of two blocks: its details tell which.
+  const ErrorDetails* details = error.details();
+  if (details != nullptr && details->reason.starts_with("DAPR_STATE_")) return "state";
+  return "common";
+}
 
 int http_status_of(Code code) noexcept {
   switch (code) {
@@ -90,7 +128,9 @@ net::Response render(const Error& error) {
   }
   out.end_object();
   const int status = error.http_status() != 0 ? error.http_status() : http_status_of(error.code());
-  return json_response(status, std::move(body));
+  net::Response response = json_response(status, std::move(body));
+  response.error = std::make_shared<const Error>(error);
+  return response;
 }
 
 net::Response json_response(int status, std::string body) {

@@ -12,6 +12,11 @@ namespace outrigger::runtime::api {
 /// code is the details' reason, else "ERROR".
 net::Response render(const Error& error);
 
+/// The error code that clients see: the tag, else the details' reason, else "ERROR".
+std::string error_code(const Error& error);
+/// The label `category` of that code in metrics: "state", "pubsub", "common", ...
+std::string_view error_category(const Error& error);
+
 /// The status of a code in the HTTP API's table (facts/wire_notes.md, section 3).
 int http_status_of(Code code) noexcept;
 

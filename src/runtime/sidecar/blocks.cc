@@ -82,8 +82,17 @@ metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subsc
 Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers)
     : shared_(shared),
       observer_(std::make_unique<LoadMetrics>(shared.metrics.service)),
-      processor_(processor_settings(shared.settings), nullptr, observer_.get()) {
+      processor_(processor_settings(shared.settings), workers[0]->secrets().source(),
+                 observer_.get()) {
   const Identity& identity = shared.settings.identity;
+  secrets::Loader::Settings secrets;
+  secrets.app_id = identity.app_id;
+  secrets.app_namespace = identity.app_namespace;
+  secrets_ = std::make_unique<secrets::Loader>(
+      loops,
+      services_of<secrets::Service>(workers,
+                                    [](Worker& w) -> secrets::Service& { return w.secrets(); }),
+      std::move(secrets));
   state::Loader::Settings state;
   state.owner = {identity.app_id, identity.own_namespace.value_or("")};
   state.app_namespace = identity.app_namespace;
@@ -109,6 +118,7 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
       identity.app_id,
       identity.app_namespace};
   pubsub_ = std::make_unique<pubsub::Loader>(std::move(pubsub));
+  processor_.add(*secrets_);
   processor_.add(*state_);
   processor_.add(*pubsub_);
 }
@@ -122,6 +132,7 @@ Task<Result<>> Blocks::load() {
     co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
   }
   log.info("All outstanding components processed");
+  secrets_->warn_of_idle_scopes();
   log.info("Loading Declarative Subscriptions…");
   for (const resources::Subscription& subscription : shared_.settings.resources.subscriptions) {
     log.info("Found Subscription: ", subscription.name);

@@ -7,6 +7,7 @@
 #include "runtime/processor/processor.h"
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
+#include "runtime/secrets/loader.h"
 #include "runtime/sidecar/worker.h"
 #include "runtime/state/loader.h"
 
@@ -39,6 +40,7 @@ class Blocks {
   std::unique_ptr<processor::LoadObserver> observer_;
   processor::Processor processor_;
   std::unique_ptr<pubsub::SubscriptionManager> subscriptions_;
+  std::unique_ptr<secrets::Loader> secrets_;
   std::unique_ptr<state::Loader> state_;
   std::unique_ptr<pubsub::Loader> pubsub_;
 };

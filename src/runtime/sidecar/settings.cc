@@ -112,8 +112,12 @@ telemetry::MetricsOptions metrics_options(const Settings& settings) {
 }
 
 telemetry::Tracer make_tracer(const resources::Configuration& configuration) {
-  // Exporters come later: spans are made and passed on, but not reported.
-  if (configuration.tracing.rate() == 0) return {};
+  // As upstream: without an exporter no span is made and contexts pass through as they came. The
+  // exporters themselves come later: spans are made and passed on, but not reported.
+  const resources::Tracing& tracing = configuration.tracing;
+  const bool exports = tracing.print_to_stdout || !tracing.zipkin_endpoint_address.empty() ||
+                       !tracing.otel.endpoint_address.empty();
+  if (!exports || tracing.rate() == 0) return {};
   return {configuration.tracing.sampling_rate, nullptr};
 }
 

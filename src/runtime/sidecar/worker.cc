@@ -2,6 +2,8 @@
 
 #include "runtime/pubsub/grpc.h"
 #include "runtime/pubsub/http.h"
+#include "runtime/secrets/grpc.h"
+#include "runtime/secrets/http.h"
 #include "runtime/state/grpc.h"
 #include "runtime/state/http.h"
 
@@ -13,6 +15,14 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
   const std::int64_t limit = settings.options.listen.body_bytes_max;
   options.message_bytes_max = limit <= 0 ? SIZE_MAX / 2 : static_cast<std::size_t>(limit);
   return options;
+}
+
+secrets::Service::Settings secrets_settings(const Shared& shared) {
+  secrets::Service::Settings settings;
+  settings.app_namespace = shared.settings.identity.app_namespace;
+  settings.scopes = shared.settings.configuration.secret_scopes;
+  settings.metrics = &shared.metrics.component;
+  return settings;
 }
 
 state::Service::Settings state_settings(const Shared& shared) {
@@ -35,6 +45,7 @@ pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry:
 Worker::Worker(Shared& shared)
     : shared_(shared),
       tracer_(make_tracer(shared.settings.configuration)),
+      secrets_(secrets_settings(shared)),
       state_(state_settings(shared)),
       pubsub_(pubsub_settings(shared, tracer_)),
       subscriber_(pubsub_),
@@ -54,6 +65,7 @@ void Worker::add_routes() {
   health::add_http_routes(router_, shared_.ready, shared_.outbound_ready,
                           shared_.settings.identity.app_id);
   metadata::add_http_routes(router_, shared_.metadata, shared_.shutdown);
+  secrets::add_http_routes(router_, secrets_);
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
 }
@@ -62,6 +74,7 @@ void Worker::add_methods() {
   grpc_api_.set_interceptor(&api_gate_);
   grpc_internal_.set_interceptor(&internal_gate_);
   metadata::add_grpc_methods(grpc_api_, shared_.metadata, shared_.shutdown);
+  secrets::add_grpc_methods(grpc_api_, secrets_);
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
 }

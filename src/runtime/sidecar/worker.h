@@ -12,6 +12,7 @@
 #include "runtime/metadata/service.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
+#include "runtime/secrets/service.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
 
@@ -51,6 +52,7 @@ class Worker {
   Task<void> close();
 
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
+  secrets::Service& secrets() noexcept { return secrets_; }
   state::Service& state() noexcept { return state_; }
   pubsub::Service& pubsub() noexcept { return pubsub_; }
   pubsub::Subscriber& subscriber() noexcept { return subscriber_; }
@@ -66,6 +68,7 @@ class Worker {
   Shared& shared_;
   std::unique_ptr<app::Channel> app_;
   telemetry::Tracer tracer_;
+  secrets::Service secrets_;
   state::Service state_;
   pubsub::Service pubsub_;
   pubsub::Subscriber subscriber_;

@@ -1,6 +1,7 @@
 #include "runtime/pubsub/running.h"
 
 #include "base/log.h"
+#include "runtime/pubsub/relay.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -10,22 +11,6 @@ namespace brokers = components::pubsub;
 const Logger log("dapr.runtime.processor.subscription");
 
 constexpr auto kDrainMax = std::chrono::seconds(30);
-
-// Hands one cancellation's request to another that has a parent already.
-class Relay final : public Cancellation::Callback {
- public:
-  Relay(Cancellation& from, Cancellation& to) : to_(to) {
-    if (from.requested()) {
-      to.request();
-    } else {
-      from.add(*this);
-    }
-  }
-  void on_cancel() noexcept override { to_.request(); }
-
- private:
-  Cancellation& to_;
-};
 
 }  // namespace
 

@@ -80,7 +80,9 @@ metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subsc
 }  // namespace
 
 Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers)
-    : shared_(shared),
+    : loops_(loops),
+      shared_(shared),
+      workers_(workers),
       observer_(std::make_unique<LoadMetrics>(shared.metrics.service)),
       processor_(processor_settings(shared.settings), workers[0]->secrets().source(),
                  observer_.get()) {
@@ -133,6 +135,7 @@ Task<Result<>> Blocks::load() {
   }
   log.info("All outstanding components processed");
   secrets_->warn_of_idle_scopes();
+  co_await load_endpoints();
   log.info("Loading Declarative Subscriptions…");
   for (const resources::Subscription& subscription : shared_.settings.resources.subscriptions) {
     log.info("Found Subscription: ", subscription.name);
@@ -144,6 +147,31 @@ Task<Result<>> Blocks::load() {
   }
   co_await publish_facts();
   co_return Result<>();
+}
+
+// An endpoint that cannot be used is left out with a warning, as upstream does.
+Task<void> Blocks::load_endpoints() {
+  log.info("Loading endpoints…");
+  std::vector<resources::HttpEndpoint> resolved;
+  for (const resources::HttpEndpoint& endpoint : shared_.settings.resources.http_endpoints) {
+    log.info("Found http endpoint: ", endpoint.name);
+    auto one = co_await processor_.resolve(endpoint);
+    if (one) {
+      resolved.push_back(*std::move(one));
+    } else {
+      log.warn("failed to load HTTP endpoint ", endpoint.name, ": ", one.error());
+    }
+  }
+  auto made = invoke::Endpoints::make(resolved);
+  if (!made) {
+    log.warn("failed to load HTTP endpoints: ", made.error());
+    co_return;
+  }
+  auto endpoints = std::make_shared<const invoke::Endpoints>(*std::move(made));
+  for (unsigned i = 0; i < loops_.size(); ++i) {
+    loops_[i].post(
+        [&worker = *workers_[i], endpoints] { worker.invoke().set_endpoints(endpoints); });
+  }
 }
 
 Task<void> Blocks::app_changed(bool healthy) {

@@ -30,10 +30,13 @@ class Blocks {
   Task<void> close();
 
  private:
+  Task<void> load_endpoints();
   Task<void> publish_facts();
   void facts_changed();
 
+  Loops& loops_;
   Shared& shared_;
+  const std::vector<std::unique_ptr<Worker>>& workers_;
   Scope scope_;
   bool publishing_ = false;
   bool publish_again_ = false;

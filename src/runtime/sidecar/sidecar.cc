@@ -157,7 +157,8 @@ Task<Result<>> Sidecar::Impl::make_workers() {
     workers.emplace_back();
     std::move_only_function<Task<Result<>>()> make = [this, i]() -> Task<Result<>> {
       return [](Impl& self, unsigned index) -> Task<Result<>> {
-        self.workers[index] = std::make_unique<Worker>(*self.shared);
+        auto* resolver = self.resolvers.empty() ? nullptr : self.resolvers[index].get();
+        self.workers[index] = std::make_unique<Worker>(*self.shared, resolver);
         co_return self.workers[index]->open_app();
       }(*this, i);
     };

@@ -1,5 +1,9 @@
 #include "runtime/sidecar/worker.h"
 
+#include <unistd.h>
+
+#include "runtime/invoke/grpc.h"
+#include "runtime/invoke/http.h"
 #include "runtime/pubsub/grpc.h"
 #include "runtime/pubsub/http.h"
 #include "runtime/secrets/grpc.h"
@@ -15,6 +19,28 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
   const std::int64_t limit = settings.options.listen.body_bytes_max;
   options.message_bytes_max = limit <= 0 ? SIZE_MAX / 2 : static_cast<std::size_t>(limit);
   return options;
+}
+
+invoke::Service::Settings invoke_settings(const Shared& shared) {
+  invoke::Service::Settings settings;
+  settings.identity = shared.settings.identity;
+  settings.metrics = &shared.metrics;
+  const std::int64_t limit = shared.settings.options.listen.body_bytes_max;
+  settings.body_bytes_max = limit <= 0 ? 0 : static_cast<std::size_t>(limit);
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  settings.host_name = host;
+  settings.peers.internal_port = shared.settings.identity.internal_port;
+  return settings;
+}
+
+/// Whether apps may be invoked by a header, which no route stands for.
+bool allows_invocation(const api::HttpAccess& access) {
+  api::Route route;
+  route.pattern = "/v1.0/invoke/{appId}/method/{method*}";
+  route.group = "invoke";
+  route.version = "v1";
+  return access.allows(route);
 }
 
 secrets::Service::Settings secrets_settings(const Shared& shared) {
@@ -42,9 +68,10 @@ pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry:
 
 }  // namespace
 
-Worker::Worker(Shared& shared)
+Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),
       tracer_(make_tracer(shared.settings.configuration)),
+      invoke_(invoke_settings(shared)),
       secrets_(secrets_settings(shared)),
       state_(state_settings(shared)),
       pubsub_(pubsub_settings(shared, tracer_)),
@@ -55,6 +82,7 @@ Worker::Worker(Shared& shared)
       internal_gate_(shared.internal_gate, shared.metrics),
       grpc_api_(service_options(shared.settings)),
       grpc_internal_(service_options(shared.settings)) {
+  invoke_.set_resolver(resolver);
   add_routes();
   add_methods();
 }
@@ -65,6 +93,10 @@ void Worker::add_routes() {
   health::add_http_routes(router_, shared_.ready, shared_.outbound_ready,
                           shared_.settings.identity.app_id);
   metadata::add_http_routes(router_, shared_.metadata, shared_.shutdown);
+  invoke::add_http_routes(router_, invoke_);
+  if (allows_invocation(shared_.http_settings->access)) {
+    http_.set_fallback(invoke::make_fallback(invoke_));
+  }
   secrets::add_http_routes(router_, secrets_);
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
@@ -74,6 +106,8 @@ void Worker::add_methods() {
   grpc_api_.set_interceptor(&api_gate_);
   grpc_internal_.set_interceptor(&internal_gate_);
   metadata::add_grpc_methods(grpc_api_, shared_.metadata, shared_.shutdown);
+  invoke::add_grpc_methods(grpc_api_, invoke_);
+  invoke::add_internal_methods(grpc_internal_, invoke_);
   secrets::add_grpc_methods(grpc_api_, secrets_);
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
@@ -83,12 +117,14 @@ Result<> Worker::open_app() {
   if (shared_.settings.options.app.port == 0) return {};
   OUT_TRY(app_, app::make_channel(channel_options(shared_.settings.options), shared_.gate));
   subscriber_.set_app(app_.get());
+  invoke_.set_app(app_.get());
   return {};
 }
 
 Task<void> Worker::close() {
   co_await grpc_api_.drain();
   co_await grpc_internal_.drain();
+  co_await invoke_.close();
   if (app_) co_await app_->close();
 }
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "components/nameresolution/resolver.h"
 #include "net/grpc/server.h"
 #include "runtime/api/grpc_gate.h"
 #include "runtime/api/http_api.h"
@@ -9,6 +10,7 @@
 #include "runtime/app/channel.h"
 #include "runtime/app/gate.h"
 #include "runtime/health/health.h"
+#include "runtime/invoke/service.h"
 #include "runtime/metadata/service.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
@@ -43,7 +45,8 @@ struct Shared {
 /// The services and faces of one loop. Made, used and closed on that loop.
 class Worker {
  public:
-  explicit Worker(Shared& shared);
+  /// `resolver`: of this loop; nullptr if there is none. It must live longer.
+  Worker(Shared& shared, components::nameresolution::Resolver* resolver);
   /// close() must have ended.
   ~Worker();
 
@@ -52,6 +55,7 @@ class Worker {
   Task<void> close();
 
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
+  invoke::Service& invoke() noexcept { return invoke_; }
   secrets::Service& secrets() noexcept { return secrets_; }
   state::Service& state() noexcept { return state_; }
   pubsub::Service& pubsub() noexcept { return pubsub_; }
@@ -68,6 +72,7 @@ class Worker {
   Shared& shared_;
   std::unique_ptr<app::Channel> app_;
   telemetry::Tracer tracer_;
+  invoke::Service invoke_;
   secrets::Service secrets_;
   state::Service state_;
   pubsub::Service pubsub_;

@@ -35,14 +35,28 @@ void Pipe::finish(Headers trailers) {
   if (finished_ || error_) return;
   finished_ = true;
   trailers_ = std::move(trailers);
+  tell_watcher();
   notify_consumer();
 }
 
 void Pipe::abort(Error error) {
   if (finished_ || error_) return;
   error_ = std::move(error);
+  tell_watcher();
   notify_consumer();
   writable_.notify_all();
+}
+
+void Pipe::watch_end(Watcher watcher) {
+  watcher_ = std::move(watcher);
+  if (finished_ || error_ || closed_) tell_watcher();
+}
+
+void Pipe::tell_watcher() {
+  if (!watcher_) return;
+  Watcher watcher = std::move(watcher_);
+  watcher_ = nullptr;
+  watcher(finished_ ? &trailers_ : nullptr, error_ ? &*error_ : nullptr);
 }
 
 void Pipe::notify_consumer() {
@@ -137,6 +151,7 @@ void Pipe::close() noexcept {
   chunks_.clear();
   head_offset_ = 0;
   bytes_ = 0;
+  tell_watcher();
   writable_.notify_all();
   if (producer_ != nullptr) producer_->on_consumer_closed();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +54,12 @@ class Pipe {
   void set_producer(ProducerEvents* events) noexcept { producer_ = events; }
   /// @}
 
+  /// For whoever stands at neither end: called once when the stream is over, with the trailers if
+  /// its end was orderly, with the error if the producer aborted, with neither if the consumer
+  /// left first. Called at once if the producer has ended it already.
+  using Watcher = std::move_only_function<void(const Headers* trailers, const Error* error)>;
+  void watch_end(Watcher watcher);
+
   /// @name The consumer's end
   /// @{
   /// The next bytes as they came; an empty string at the end (trailers() is then valid); the
@@ -90,6 +97,7 @@ class Pipe {
 
  private:
   void notify_consumer();
+  void tell_watcher();
   void taken(std::size_t bytes);
   std::deque<std::string> chunks_;
   std::size_t head_offset_ = 0;  // Bytes of the first chunk already taken.
@@ -101,6 +109,7 @@ class Pipe {
   Headers trailers_;
   ProducerEvents* producer_ = nullptr;
   ConsumerEvents* consumer_ = nullptr;
+  Watcher watcher_;
   Signal readable_;
   Signal writable_;
 };

@@ -68,5 +68,27 @@ TEST(Pipe, ReadAllStopsAtItsLimitAndLetsTheProducerGo) {
   EXPECT_EQ(run(too_large()), Code::resource_exhausted);
 }
 
+TEST(Pipe, ItsWatcherIsToldOfTheEndOnceHoweverItComes) {
+  std::vector<std::string> seen;
+  const auto watch = [&seen](Pipe& pipe) {
+    pipe.watch_end([&seen](const Headers* trailers, const Error* error) {
+      seen.push_back(trailers ? "finished " + std::string(trailers->value("a"))
+                     : error  ? "aborted " + error->message()
+                              : "closed");
+    });
+  };
+  Pipe orderly, broken, left, late;
+  for (Pipe* pipe : {&orderly, &broken, &left}) watch(*pipe);
+  orderly.finish({{"a", "1"}});
+  orderly.close();
+  broken.abort(Error(Code::unavailable, "gone"));
+  broken.close();
+  left.close();
+  left.finish();
+  late.finish({{"a", "2"}});
+  watch(late);
+  EXPECT_EQ(seen, (std::vector<std::string>{"finished 1", "aborted gone", "closed", "finished 2"}));
+}
+
 }  // namespace
 }  // namespace outrigger::net

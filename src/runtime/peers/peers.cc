@@ -34,6 +34,7 @@ struct Peers::Impl {
     TimePoint until;
   };
   Options options;
+  Resolver* resolver = nullptr;
   net::Client client;
   // Of resolvers that tell all addresses of an app.
   std::unordered_map<std::string, Known> known;
@@ -54,8 +55,10 @@ struct Peers::Impl {
 Peers::Peers(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Peers::~Peers() = default;
 
+void Peers::set_resolver(Resolver* resolver) noexcept { impl_->resolver = resolver; }
+
 std::optional<std::string> Peers::locate_now(const Target& target) {
-  Resolver* const resolver = impl_->options.resolver;
+  Resolver* const resolver = impl_->resolver;
   if (resolver == nullptr) return std::nullopt;
   if (resolver->multi() == nullptr) return resolver->resolve_now(impl_->request_for(target));
   const auto found = impl_->known.find(cache_key(target));
@@ -69,7 +72,7 @@ std::optional<std::string> Peers::locate_now(const Target& target) {
 
 Task<Result<std::string>> Peers::Impl::locate_among_many(Target target) {
   ResolveRequest request = request_for(target);
-  auto addresses = co_await options.resolver->multi()->resolve_many(std::move(request));
+  auto addresses = co_await resolver->multi()->resolve_many(std::move(request));
   if (!addresses) co_return std::unexpected(std::move(addresses).error());
   if (addresses->empty()) co_return std::string();
   std::string chosen = pick(*addresses);
@@ -80,7 +83,7 @@ Task<Result<std::string>> Peers::Impl::locate_among_many(Target target) {
 }
 
 Task<Result<std::string>> Peers::locate(Target target) {
-  Resolver* const resolver = impl_->options.resolver;
+  Resolver* const resolver = impl_->resolver;
   if (resolver == nullptr) co_return fail(Code::unknown, "name resolver not initialized");
   if (auto address = locate_now(target); address && !address->empty()) co_return *address;
   for (int empty = 0;; ++empty) {
@@ -126,7 +129,7 @@ void Peers::drop(const Target& target, std::string_view address) {
     impl_->client.forget(endpoint);
   }
   impl_->known.erase(cache_key(target));
-  if (impl_->options.resolver != nullptr) impl_->options.resolver->evict(target.app_id, address);
+  if (impl_->resolver != nullptr) impl_->resolver->evict(target.app_id, address);
 }
 
 Task<void> Peers::close() { co_await impl_->client.close(); }

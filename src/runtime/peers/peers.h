@@ -23,8 +23,6 @@ struct Target {
 };
 
 struct Options {
-  /// Of this loop; must outlive the peers. nullptr: no app can be found.
-  Resolver* resolver = nullptr;
   /// Our own internal port, which some resolvers take for that of the others.
   int internal_port = 0;
   /// The TLS to speak to an app's sidecar with; empty: cleartext. It should give the same object
@@ -42,6 +40,9 @@ class Peers {
   explicit Peers(Options options);
   /// close() must have ended.
   ~Peers();
+
+  /// Of this loop; must outlive the peers. Until it is set no app can be found.
+  void set_resolver(Resolver* resolver) noexcept;
 
   /// "host:port" of a sidecar of the app, if that is known already.
   [[nodiscard]] std::optional<std::string> locate_now(const Target& target);

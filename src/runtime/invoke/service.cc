@@ -1,0 +1,194 @@
+#include "runtime/invoke/service.h"
+
+#include "runtime/invoke/internal.h"
+#include "runtime/invoke/method.h"
+#include "runtime/invoke/proxy.h"
+#include "runtime/invoke/status.h"
+#include "runtime/invoke/target.h"
+
+namespace outrigger::runtime::invoke {
+namespace {
+
+using telemetry::ServiceMetrics;
+
+std::size_t limit_or_none(std::size_t bytes_max) {
+  // Half of the range, for sums with it must not wrap round.
+  return bytes_max == 0 ? SIZE_MAX / 2 : bytes_max;
+}
+
+RemoteCaller::Options remote_options(const Service::Settings& settings) {
+  RemoteCaller::Options options;
+  options.message_bytes_max = limit_or_none(settings.body_bytes_max);
+  options.body_bytes_max = settings.body_bytes_max;
+  return options;
+}
+
+bool is_transient(Code code) noexcept {
+  return code == Code::unavailable || code == Code::unauthenticated;
+}
+
+}  // namespace
+
+Service::Service(Settings settings)
+    : settings_(std::move(settings)),
+      message_bytes_max_(limit_or_none(settings_.body_bytes_max)),
+      forwarding_(settings_.identity.app_id, settings_.identity.app_namespace,
+                  settings_.identity.host_address, settings_.host_name),
+      app_(*settings_.metrics),
+      peers_(settings_.peers),
+      remote_(peers_, scope_, remote_options(settings_)),
+      outside_(*settings_.metrics),
+      endpoints_(std::make_shared<const Endpoints>()),
+      api_fallback_(std::make_unique<Proxy>(*this, Proxy::Server::api)),
+      internal_fallback_(std::make_unique<InternalCalls>(*this)) {}
+
+Service::~Service() = default;
+
+void Service::set_endpoints(std::shared_ptr<const Endpoints> endpoints) {
+  endpoints_ = std::move(endpoints);
+}
+
+Task<Result<Reply>> Service::invoke(std::string app, Request request, TraceContext trace) {
+  auto method = normalise_method(request.method);
+  if (!method) {
+    co_return fail(
+        rpc_error(Code::invalid_argument, "invalid method: " + method.error().message()));
+  }
+  request.method = *std::move(method);
+  OUT_CO_TRY(auto name, parse_app_name(app, settings_.identity.app_namespace));
+  if (name.is_url || endpoints_->find(name.id) != nullptr) {
+    auto reply = co_await invoke_endpoint(std::move(name.id), std::move(request), std::move(trace));
+    co_return reply;
+  }
+  const bool own = name.id == settings_.identity.app_id &&
+                   name.app_namespace == settings_.identity.app_namespace;
+  if (own) {
+    auto reply = co_await invoke_own_app(std::move(request), std::move(trace));
+    co_return reply;
+  }
+  peers::Target target{.app_id = std::move(name.id),
+                       .app_namespace = std::move(name.app_namespace)};
+  auto reply = co_await invoke_remote(std::move(target), std::move(request), std::move(trace));
+  co_return reply;
+}
+
+Task<Result<Reply>> Service::invoke_own_app(Request request, TraceContext trace) {
+  if (!app_.available()) {
+    co_return fail(Code::unknown, "cannot invoke local endpoint: app channel not initialized");
+  }
+  OUT_CO_TRY(auto prepared, app_.prepare(request.view(), request.content_length, trace));
+  auto reply = co_await app_.call(std::move(prepared), std::move(request.body));
+  if (reply) forgive_short_body(*reply);
+  co_return reply;
+}
+
+/// A body shorter than declared is to end in order.
+void Service::forgive_short_body(Reply& reply) {
+  if (!reply.body.is_stream() || !reply.length_declared) return;
+  auto pipe = std::make_shared<net::Pipe>();
+  ChunkWriter::Settings settings;
+  settings.source = std::move(reply.body.stream);
+  settings.out = pipe;
+  settings.framed = false;
+  reply.body.stream = pipe;
+  auto writer = std::make_shared<ChunkWriter>(std::move(settings), scope_.cancellation());
+  ChunkWriter::start(scope_, std::move(writer), [pipe](Result<> result) {
+    if (result || is_cut_short(result.error())) {
+      pipe->finish();
+    } else {
+      pipe->abort(std::move(result).error());
+    }
+  });
+}
+
+Task<Result<Reply>> Service::invoke_endpoint(std::string name, Request request,
+                                             TraceContext trace) {
+  const Endpoints::Endpoint* found = endpoints_->find(name);
+  // Keeps the snapshot alive for the call.
+  std::shared_ptr<const Endpoints::Endpoint> endpoint(endpoints_, found);
+  std::string url = found != nullptr ? found->base_url : name;
+  settings_.metrics->service.invocation_request_sent(name, ServiceMetrics::CallType::unary);
+  const TimePoint started = std::chrono::steady_clock::now();
+  if (found == nullptr) endpoint.reset();
+  auto reply = co_await outside_.call(std::move(url), std::move(endpoint), std::move(request),
+                                      std::move(trace));
+  if (reply) {
+    forgive_short_body(*reply);
+    settings_.metrics->service.invocation_response_received(
+        name, reply->status, ServiceMetrics::CallType::unary,
+        std::chrono::steady_clock::now() - started);
+  }
+  co_return reply;
+}
+
+Task<Result<Reply>> Service::invoke_remote(peers::Target target, Request request,
+                                           TraceContext trace) {
+  Outgoing outgoing;
+  outgoing.request = std::move(request);
+  outgoing.trace = std::move(trace);
+  forwarding_.add_to(outgoing.request.metadata, target.app_id);
+  if (outgoing.request.body.is_stream() && !outgoing.request.is_unbounded()) {
+    outgoing.replay = std::make_shared<Replay>();
+  }
+  if (policies_ != nullptr && policies_->targets(target.app_id)) {
+    std::string app_id = target.app_id;
+    std::string method = outgoing.request.method;
+    Policies::Attempt once = [this, &target, &outgoing] { return attempt(target, outgoing); };
+    std::function<bool()> repeatable = [&outgoing] { return outgoing.repeatable(); };
+    auto reply = co_await policies_->run(std::move(app_id), std::move(method), std::move(once),
+                                         std::move(repeatable));
+    co_return reply;
+  }
+  auto reply = co_await with_retries(std::move(target), outgoing);
+  co_return reply;
+}
+
+Task<Result<Reply>> Service::with_retries(peers::Target target, Outgoing& outgoing) {
+  for (int retries = 0;; ++retries) {
+    auto reply = co_await attempt(target, outgoing);
+    if (reply || !is_transient(reply.error().code()) || outgoing.request.is_unbounded()) {
+      co_return reply;
+    }
+    if (retries == settings_.retries_max || !outgoing.repeatable()) {
+      const Code code = reply.error().code();
+      std::string message = "failed to invoke target " + target.app_id + " after " +
+                            std::to_string(retries) + " retries. Error: " + reply.error().message();
+      co_return fail(code, std::move(message));
+    }
+    OUT_CO_CHECK(co_await sleep_for(settings_.retry_pause));
+  }
+}
+
+Task<Result<Reply>> Service::attempt(peers::Target target, Outgoing& outgoing) {
+  auto known = peers_.locate_now(target);
+  std::string address;
+  if (known && !known->empty()) {
+    address = *std::move(known);
+  } else {
+    auto found = co_await peers_.locate(target);
+    // Who is not found is not looked for again.
+    if (!found) co_return fail(std::move(found).error().with_code(Code::unknown));
+    address = *std::move(found);
+  }
+  const ServiceMetrics& metrics = settings_.metrics->service;
+  metrics.invocation_request_sent(target.app_id, ServiceMetrics::CallType::unary);
+  const TimePoint started = std::chrono::steady_clock::now();
+  auto reply = co_await remote_.call(target, address, outgoing);
+  if (reply) {
+    metrics.invocation_response_received(target.app_id, reply->status,
+                                         ServiceMetrics::CallType::unary,
+                                         std::chrono::steady_clock::now() - started);
+  } else if (is_transient(reply.error().code())) {
+    peers_.drop(target, address);
+  }
+  co_return reply;
+}
+
+Task<void> Service::close() {
+  scope_.cancel();
+  co_await peers_.close();
+  co_await outside_.close();
+  co_await scope_.join();
+}
+
+}  // namespace outrigger::runtime::invoke

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "net/grpc/server.h"
+#include "runtime/core/identity.h"
+#include "runtime/invoke/access.h"
+#include "runtime/invoke/app_caller.h"
+#include "runtime/invoke/endpoint_caller.h"
+#include "runtime/invoke/remote_caller.h"
+
+namespace outrigger::runtime::invoke {
+
+/// The resiliency policies for calls to other apps. One object per loop.
+class Policies {
+ public:
+  virtual ~Policies() = default;
+  /// Whether a policy is meant for the app. The built-in retries are then off.
+  [[nodiscard]] virtual bool targets(std::string_view app_id) const = 0;
+  /// Runs `attempt` under the app's policies and gives its last result. It may be run again as
+  /// long as `repeatable` says so; a reply's status counts as its code.
+  using Attempt = std::function<Task<Result<Reply>>()>;
+  virtual Task<Result<Reply>> run(std::string app_id, std::string method, Attempt attempt,
+                                  std::function<bool()> repeatable) = 0;
+};
+
+/// Service invocation on one loop: calls to methods of this sidecar's application, of other
+/// sidecars' and of services outside, and the answers to other sidecars' calls.
+class Service {
+ public:
+  struct Settings {
+    Identity identity;
+    /// Must outlive the service.
+    const telemetry::RuntimeMetrics* metrics = nullptr;
+    /// --max-body-size: of one message, and of a request over HTTP. 0: no limit.
+    std::size_t body_bytes_max = net::grpc::kDefaultMessageBytesMax;
+    std::string host_name;  ///< Of this machine; shown to applications.
+    peers::Options peers;
+    /// The built-in retries (facts/wire_notes.md, section 3).
+    int retries_max = 3;
+    Duration retry_pause = std::chrono::seconds(1);
+  };
+  explicit Service(Settings settings);
+  /// close() must have ended.
+  ~Service();
+
+  /// @name What is known later than the service is made. Pointers must outlive it.
+  /// @{
+  void set_app(app::Channel* app) { app_.set_channel(app); }
+  void set_resolver(peers::Resolver* resolver) { peers_.set_resolver(resolver); }
+  void set_endpoints(std::shared_ptr<const Endpoints> endpoints);
+  void set_access(AccessCheck check) { access_ = std::move(check); }
+  void set_policies(Policies* policies) { policies_ = policies; }
+  /// @}
+
+  /// Invokes a method of the app that a client names: an id, perhaps with a namespace, an
+  /// HTTPEndpoint, or a URL. Whatever the application answers is a reply; an error is the reason
+  /// in upstream's ERR_DIRECT_INVOKE.
+  Task<Result<Reply>> invoke(std::string app, Request request, TraceContext trace);
+
+  /// @name For the faces of this folder
+  /// @{
+  [[nodiscard]] const Identity& identity() const noexcept { return settings_.identity; }
+  [[nodiscard]] const telemetry::RuntimeMetrics& metrics() const noexcept {
+    return *settings_.metrics;
+  }
+  [[nodiscard]] std::size_t body_bytes_max() const noexcept { return settings_.body_bytes_max; }
+  /// The same, for a limit that must be there.
+  [[nodiscard]] std::size_t message_bytes_max() const noexcept { return message_bytes_max_; }
+  [[nodiscard]] AppCaller& app() noexcept { return app_; }
+  [[nodiscard]] peers::Peers& peers() noexcept { return peers_; }
+  [[nodiscard]] Scope& scope() noexcept { return scope_; }
+  [[nodiscard]] Result<> check_access(const AccessQuestion& question) const {
+    return access_ ? access_(question) : Result<>();
+  }
+  /// What the gRPC servers do with calls that are in no method's table.
+  [[nodiscard]] net::grpc::Fallback& api_fallback() noexcept { return *api_fallback_; }
+  [[nodiscard]] net::grpc::Fallback& internal_fallback() noexcept { return *internal_fallback_; }
+  /// @}
+
+  /// Ends what is still flowing.
+  Task<void> close();
+
+ private:
+  Task<Result<Reply>> invoke_own_app(Request request, TraceContext trace);
+  Task<Result<Reply>> invoke_endpoint(std::string name, Request request, TraceContext trace);
+  Task<Result<Reply>> invoke_remote(peers::Target target, Request request, TraceContext trace);
+  void forgive_short_body(Reply& reply);
+  Task<Result<Reply>> with_retries(peers::Target target, Outgoing& outgoing);
+  Task<Result<Reply>> attempt(peers::Target target, Outgoing& outgoing);
+
+  Settings settings_;
+  std::size_t message_bytes_max_;
+  Scope scope_;
+  Forwarding forwarding_;
+  AppCaller app_;
+  peers::Peers peers_;
+  RemoteCaller remote_;
+  EndpointCaller outside_;
+  std::shared_ptr<const Endpoints> endpoints_;
+  AccessCheck access_;
+  Policies* policies_ = nullptr;
+  std::unique_ptr<net::grpc::Fallback> api_fallback_;
+  std::unique_ptr<net::grpc::Fallback> internal_fallback_;
+};
+
+}  // namespace outrigger::runtime::invoke

@@ -165,13 +165,14 @@ class RedisStore final : public Store,
       OUT_CO_TRY(auto reply, co_await client_->run(std::move(command)));
       co_return read_document(reply);
     }
-    auto reply = co_await client_->call(Command::keyed(request.key, {"HGETALL", request.key}));
+    auto command = Command::keyed(request.key, {"HGETALL", request.key});
+    auto reply = co_await client_->call(std::move(command));
     if (reply && !reply->is_error()) co_return read_hash(*reply);
     if (!reply) co_return fail(std::move(reply).error());
     if (!reply->is_error("WRONGTYPE")) co_return fail(redis::error_of(*reply));
     // Very old versions wrote plain strings.
-    auto command = Command::keyed(request.key, {"GET", request.key});
-    OUT_CO_TRY(auto plain, co_await client_->run(std::move(command)));
+    auto older = Command::keyed(request.key, {"GET", request.key});
+    OUT_CO_TRY(auto plain, co_await client_->run(std::move(older)));
     if (plain.is_null()) co_return std::nullopt;
     co_return Item{.value = std::move(plain.text)};
   }
@@ -204,7 +205,8 @@ class RedisStore final : public Store,
     const bool conditional = request.has_etag() && *request.etag != "0";
     Result<Reply> reply;
     if (!conditional) {
-      reply = co_await client_->call(Command::keyed(request.key, {"DEL", request.key}));
+      auto command = Command::keyed(request.key, {"DEL", request.key});
+      reply = co_await client_->call(std::move(command));
     } else {
       const std::string_view words[] = {"1", request.key, *request.etag};
       const auto& script = json ? redis_scripts::remove_json : redis_scripts::remove;

@@ -212,7 +212,8 @@ void Client::return_lane(Lane lane) {
 }
 
 Task<Result<bool>> Client::has_json() {
-  auto reply = co_await call(Command::keyless({"JSON.GET"}));
+  auto probe = Command::keyless({"JSON.GET"});
+  auto reply = co_await call(std::move(probe));
   if (!reply) co_return fail(std::move(reply).error());
   co_return !reply->is_error() || !reply->text.starts_with("ERR unknown command");
 }

@@ -69,7 +69,8 @@ TEST_F(RedisClient, ManyCommandsAtOnceShareAConnectionAndGetTheirOwnReplies) {
   int right = 0;
   const auto echo = [](Client* client, int number, int* right) -> Task<void> {
     const std::string text = std::to_string(number);
-    auto reply = co_await client->call(Command::keyless({"ECHO", text}));
+    auto command = Command::keyless({"ECHO", text});
+    auto reply = co_await client->call(std::move(command));
     if (reply && reply->text == text) ++*right;
   };
   std::vector<Task<void>> tasks;
@@ -86,7 +87,8 @@ TEST_F(RedisClient, AReplyToACancelledCommandIsNotTakenForAnothers) {
     auto first = Command::keyed("first", {"GET", "first"});
     auto gone = co_await with_timeout(client->call(std::move(first)), 0ns);
     EXPECT_FALSE(gone);
-    auto reply = co_await client->call(Command::keyed("second", {"GET", "second"}));
+    auto second = Command::keyed("second", {"GET", "second"});
+    auto reply = co_await client->call(std::move(second));
     co_return reply;
   };
   auto reply = run_on(loop_, both(client_.get()));

@@ -44,11 +44,13 @@ Task<Result<std::unique_ptr<Connection>>> dial_now(std::shared_ptr<const Setting
   }
   if (!is_sentinel && options.database != 0 && !options.is_cluster()) {
     const std::string number = std::to_string(options.database);
-    auto selected = co_await expect_ok(connection.get(), Command::keyless({"SELECT", number}));
+    auto select = Command::keyless({"SELECT", number});
+    auto selected = co_await expect_ok(connection.get(), std::move(select));
     if (!selected) co_return fail(std::move(selected).error());
   }
   // A server that is full, still loading or not to be trusted shows here and not on a command.
-  auto answered = co_await expect_ok(connection.get(), Command::keyless({"PING"}));
+  auto ping = Command::keyless({"PING"});
+  auto answered = co_await expect_ok(connection.get(), std::move(ping));
   if (!answered) co_return fail(std::move(answered).error());
   co_return connection;
 }

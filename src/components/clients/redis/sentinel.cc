@@ -90,8 +90,8 @@ class Sentinel final : public Topology, Locator {
     if (!address) {
       co_return fail(Code::internal, "sentinel " + sentinel.to_string() + " gave no address");
     }
-    auto others =
-        co_await ask(connection.get(), Command::keyless({"SENTINEL", "sentinels", name()}));
+    auto who_else = Command::keyless({"SENTINEL", "sentinels", name()});
+    auto others = co_await ask(connection.get(), std::move(who_else));
     if (others) learn(*others);
     co_return *address;
   }

@@ -45,12 +45,14 @@ struct ErrorDetails {
   struct HelpLink {
     std::string description, url;
   };
-  /// google.rpc.ErrorInfo is rendered when `reason` is not empty; its domain is always "dapr.io".
+  /// google.rpc.ErrorInfo is rendered when `reason` is not empty.
   std::string reason;
   std::map<std::string, std::string> metadata;
   std::vector<Resource> resources;
   std::vector<FieldViolation> field_violations;
   std::vector<HelpLink> help_links;
+  /// Of the ErrorInfo; another one only in errors that a component behind a socket gave.
+  std::string domain = "dapr.io";
 };
 
 /// What went wrong: a code, the API's error-code string (may be empty), a message that says what

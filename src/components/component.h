@@ -58,12 +58,39 @@ struct ComponentContext {
   }
 };
 
+/// Makes the instances of one kind of component: a function, or an object for kinds that are known
+/// at run time only (components behind sockets).
+template <class Component>
+class Maker {
+ public:
+  using Made = Result<std::unique_ptr<Component>>;
+  using Function = Made (*)(const Metadata& metadata, ComponentContext& context);
+  /// Called from any loop.
+  class Object {
+   public:
+    virtual ~Object() = default;
+    virtual Made make(const Metadata& metadata, ComponentContext& context) const = 0;
+  };
+
+  constexpr Maker(Function function) noexcept : function_(function) {}  // NOLINT: it is one.
+  /// The object must outlive the row.
+  constexpr explicit Maker(const Object& object) noexcept : object_(&object) {}
+
+  Made operator()(const Metadata& metadata, ComponentContext& context) const {
+    return object_ != nullptr ? object_->make(metadata, context) : function_(metadata, context);
+  }
+
+ private:
+  Function function_ = nullptr;
+  const Object* object_ = nullptr;
+};
+
 /// One row of a block's registry: a type and version of component that this program can open.
 template <class Component>
 struct Kind {
   std::string_view type;     ///< "state.redis", lower case.
   std::string_view version;  ///< "v1".
-  Result<std::unique_ptr<Component>> (*make)(const Metadata& metadata, ComponentContext& context);
+  Maker<Component> make;
   /// The listing of its metadata fields.
   std::vector<FieldInfo> (*fields)();
   /// For a type with several versions: the one that an empty `spec.version` means.

@@ -94,6 +94,19 @@ class BulkSubscriber {
   ~BulkSubscriber() = default;
 };
 
+/// Brokers that can be told to give no new messages while what they gave is still worked off. It
+/// concerns the whole component: every subscription, of every loop.
+class Pausable {
+ public:
+  /// Closing a subscription after this first works off what is on its way. Code::unimplemented: it
+  /// cannot after all, and nothing has changed. Give it a deadline with with_timeout().
+  virtual Task<Result<>> pause() = 0;
+  virtual Task<Result<>> resume() = 0;
+
+ protected:
+  ~Pausable() = default;
+};
+
 /// A message broker. One object per configured component and loop (components/component.h);
 /// publish from any loop's object reaches subscriptions of every loop's. Calls may overlap.
 class Broker {
@@ -119,6 +132,7 @@ class Broker {
   [[nodiscard]] virtual Traits traits() const noexcept = 0;
   virtual BulkPublisher* bulk_publisher() noexcept { return nullptr; }
   virtual BulkSubscriber* bulk_subscriber() noexcept { return nullptr; }
+  virtual Pausable* pausable() noexcept { return nullptr; }
 };
 
 /// The broker's abilities in upstream's words: "MESSAGE_TTL", "SUBSCRIBE_WILDCARDS",

@@ -94,12 +94,13 @@ struct TransactionRequest {
 /// The errors of a conditional write. Code::aborted: the ETag given is not the stored one, or the
 /// item is there already and first-write was asked for. Code::invalid_argument with
 /// kInvalidEtagTag: the text can be no ETag of this store. `detail` may be empty. For these two the
-/// state API has statuses of its own (409 and 400); every other error of a store is 500 to it.
+/// state API has statuses of its own (409 and 400); every other error of a store is 500 to it, but
+/// one with details, which says itself what it is.
 inline constexpr std::string_view kInvalidEtagTag = "ETAG_INVALID";
 [[nodiscard]] Error etag_mismatch(std::string_view detail = {});
 [[nodiscard]] Error etag_invalid(std::string_view detail = {});
 [[nodiscard]] inline bool is_etag_mismatch(const Error& error) noexcept {
-  return error.code() == Code::aborted;
+  return error.code() == Code::aborted && error.details() == nullptr;
 }
 [[nodiscard]] inline bool is_etag_invalid(const Error& error) noexcept {
   return error.code() == Code::invalid_argument && error.tag() == kInvalidEtagTag;

@@ -22,7 +22,7 @@ struct Status {
 };
 
 /// With details: the google.rpc messages in upstream's order, BadRequest (one each violation), Help
-/// (one each link), ResourceInfo, and ErrorInfo (domain "dapr.io") last.
+/// (one each link), ResourceInfo, and ErrorInfo last.
 Status to_status(const Error& error);
 /// `status` must not be ok. Details of the four kinds above are taken over, others are dropped; an
 /// ErrorInfo's reason is not made a tag.

@@ -7,7 +7,6 @@ namespace outrigger::net::grpc {
 namespace {
 
 constexpr std::string_view kTypePrefix = "type.googleapis.com/google.rpc.";
-constexpr std::string_view kDomain = "dapr.io";
 
 // A protobuf string must be UTF-8, or the peer refuses the whole message.
 void append_string(std::string& out, std::uint32_t field, std::string_view text) {
@@ -53,7 +52,7 @@ void append_resource(std::string& status, const ErrorDetails::Resource& resource
 void append_info(std::string& status, const ErrorDetails& details) {
   std::string message;
   append_string(message, 1, details.reason);
-  append_string(message, 2, kDomain);
+  append_string(message, 2, details.domain);
   for (const auto& [key, value] : details.metadata) {
     std::string entry;
     append_string(entry, 1, key);
@@ -76,10 +75,12 @@ bool read_texts(std::string_view bytes, Texts& texts) {
 }
 
 bool read_info(std::string_view bytes, ErrorDetails& details) {
+  details.domain.clear();
   wire::Reader reader(bytes);
   while (const auto field = reader.next()) {
     if (!field->is_bytes) continue;
     if (field->number == 1) details.reason = field->bytes;
+    if (field->number == 2) details.domain = field->bytes;
     if (field->number != 3) continue;
     Texts entry;
     if (!read_texts(field->bytes, entry)) return false;

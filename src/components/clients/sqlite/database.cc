@@ -1,8 +1,11 @@
 #include "components/clients/sqlite/database.h"
 
+#include <thread>
 #include <unordered_map>
 
 #include <sqlite3.h>
+
+#include "base/random.h"
 
 namespace outrigger::components::sqlite {
 namespace {
@@ -40,6 +43,10 @@ Code code_of(int result) noexcept {
 /// Virtual machine steps between two looks at the clock: some tens of microseconds.
 constexpr int kStepsPerLook = 2000;
 
+/// Between two tries for a lock. SQLite's own waits grow to 100 ms: beside a program that writes
+/// without pause, its lock is then free too rarely at just the right moment.
+constexpr std::uint64_t kLockTryMicroseconds = 1000;
+
 }  // namespace
 
 struct Database::Impl {
@@ -47,7 +54,19 @@ struct Database::Impl {
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, Finalize>, Hash, std::equal_to<>>
       statements;
   std::chrono::steady_clock::time_point deadline;
+  std::chrono::milliseconds busy_timeout{0};
+  std::chrono::steady_clock::time_point busy_since;
+  Commits commits = Commits::flushed;
 
+  static int wait_for_lock(void* self, int tries) {
+    auto& impl = *static_cast<Impl*>(self);
+    const auto now = std::chrono::steady_clock::now();
+    if (tries == 0) impl.busy_since = now;
+    if (now - impl.busy_since >= impl.busy_timeout) return 0;
+    const auto wait = kLockTryMicroseconds / 2 + fast_random_below(kLockTryMicroseconds);
+    std::this_thread::sleep_for(std::chrono::microseconds(wait));
+    return 1;
+  }
   static int late(void* self) {
     return std::chrono::steady_clock::now() > static_cast<Impl*>(self)->deadline ? 1 : 0;
   }
@@ -80,7 +99,8 @@ Result<std::unique_ptr<Database>> Database::open(const OpenPlan& plan) {
   if (result != SQLITE_OK) return database->failure();
   sqlite3_extended_result_codes(handle, 1);
   if (plan.busy_timeout.count() > 0) {
-    sqlite3_busy_timeout(handle, static_cast<int>(plan.busy_timeout.count()));
+    database->impl_->busy_timeout = plan.busy_timeout;
+    sqlite3_busy_handler(handle, &Impl::wait_for_lock, database->impl_.get());
   }
   for (const auto& pragma : plan.pragmas) {
     OUT_CHECK(database->execute("PRAGMA " + pragma));
@@ -162,6 +182,16 @@ void Database::rollback() noexcept {
   if (!in_transaction()) return;
   // It can only fail if the transaction has ended meanwhile.
   [[maybe_unused]] auto done = execute("ROLLBACK");
+}
+
+Result<> Database::set_commits(Commits commits) {
+  if (commits == impl_->commits) return {};
+  // Not by execute(): this pragma takes effect when it is prepared, and prepared ones are kept.
+  const char* const sql =
+      commits == Commits::flushed ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
+  if (sqlite3_exec(impl_->handle, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return failure();
+  impl_->commits = commits;
+  return {};
 }
 
 void Database::set_deadline(

@@ -29,7 +29,7 @@ struct OpenPlan {
   std::vector<std::string> pragmas;
   /// How transactions that write begin: "IMMEDIATE", "DEFERRED" or "EXCLUSIVE".
   std::string transaction = "IMMEDIATE";
-  /// How long to wait for another connection's lock; 0: not at all.
+  /// How long to wait for another connection's lock, trying about every millisecond; 0: not at all.
   std::chrono::milliseconds busy_timeout{0};
   /// A database in memory has one connection only, or its content would be several.
   bool in_memory = false;
@@ -86,6 +86,11 @@ class Database {
   [[nodiscard]] bool in_transaction() const noexcept;
   /// Ends the transaction with all its changes undone, if there is one.
   void rollback() noexcept;
+  /// Whether commits wait until the disk has them ("full", the default) or only until the operating
+  /// system has them, which survives the end of this process but not of the machine. Only sound
+  /// with WAL; whatever is flushed later comes with all that was committed before it.
+  enum class Commits : std::uint8_t { flushed, unflushed };
+  Result<> set_commits(Commits commits);
   /// Statements that run on after this moment fail with deadline_exceeded; nullopt: none does.
   void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) noexcept;
 

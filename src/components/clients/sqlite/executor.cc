@@ -119,12 +119,14 @@ struct Executor::Impl {
 
   // The writing thread's own.
   std::unique_ptr<Database> database;
+  bool may_defer_flush = false;
 
   Result<> open();
   void start_readers();
   void serve_writes();
   void serve_reads();
   void maintain();
+  Result<> choose_flush(bool flush);
   std::vector<Queued> next_writes();
   void write(std::vector<Queued> queued);
 };
@@ -134,6 +136,9 @@ Result<> Executor::Impl::open() {
   OUT_TRY(auto opened, Database::open(plan));
   OUT_CHECK(setup(*opened));
   OUT_TRY(const auto journal, opened->value("PRAGMA journal_mode"));
+  // Levels below FULL (2) were asked for by the connection string, and stay.
+  OUT_TRY(const auto synchronous, opened->value("PRAGMA synchronous"));
+  may_defer_flush = journal == "wal" && synchronous == "2";
   database = std::move(opened);
   if (maintenance) maintenance->next = std::chrono::steady_clock::now() + maintenance->interval;
   // Without WAL (some file systems have none) readers and the writer would shut each other out.
@@ -183,12 +188,19 @@ void Executor::Impl::serve_writes() {
 void Executor::Impl::write(std::vector<Queued> queued) {
   Batch all;
   bool changes = false;
+  bool flush = false;
   for (auto& one : queued) {
-    changes = changes || one.kind == Kind::write;
+    changes = changes || one.kind == Kind::write || one.kind == Kind::write_unflushed;
+    flush = flush || one.kind == Kind::write;
     all.push_back(std::move(one.job));
   }
   if (auto opened = open(); !opened) {
     fail_all(all, opened.error());
+    deliver(all);
+    return;
+  }
+  if (auto set = choose_flush(flush); !set) {
+    fail_all(all, set.error());
     deliver(all);
     return;
   }
@@ -198,6 +210,11 @@ void Executor::Impl::write(std::vector<Queued> queued) {
     for (const auto& job : batch) run_together(*database, begin, {job});
   }
   deliver(all);
+}
+
+Result<> Executor::Impl::choose_flush(bool flush) {
+  if (!may_defer_flush) return {};
+  return database->set_commits(flush ? Database::Commits::flushed : Database::Commits::unflushed);
 }
 
 void Executor::Impl::maintain() {

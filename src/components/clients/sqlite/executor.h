@@ -14,7 +14,7 @@ namespace detail {
 /// One piece of work on its way from a loop to a thread of the executor and back.
 class Job {
  public:
-  explicit Job(Loop& home, TimePoint deadline) : home(home), deadline(deadline) {}
+  Job(Loop& home, TimePoint deadline) : home(home), deadline(deadline) {}
   virtual ~Job() = default;
   /// Does the work and keeps its result. May be called again: the last result counts.
   virtual void run(Database& database) = 0;
@@ -35,6 +35,9 @@ class Job {
 /// it is committed, so that an answered write is as durable as SQLite's settings make it while one
 /// flush to disk serves many. A write that fails is undone alone and spoils no other.
 ///
+/// Writes that need not be flushed (Client::write_unflushed()) are committed without waiting for
+/// the disk, unless their batch has others; with a journal other than WAL they are as all others.
+///
 /// Thread-safe. Used by way of a Client. The destructor finishes what is queued.
 class Executor {
  public:
@@ -52,7 +55,7 @@ class Executor {
 
  private:
   friend class Client;
-  enum class Kind : std::uint8_t { open, write, read };
+  enum class Kind : std::uint8_t { open, write, write_unflushed, read };
   /// False if too much is queued.
   bool submit(Kind kind, std::shared_ptr<detail::Job> job);
   struct Impl;
@@ -76,6 +79,12 @@ class Client {
   template <class T>
   Task<Result<T>> write(Work<T> work) {
     auto result = co_await call<T>(Executor::Kind::write, std::move(work));
+    co_return result;
+  }
+  /// The same for what may be forgotten if the machine fails: done when every process sees it.
+  template <class T>
+  Task<Result<T>> write_unflushed(Work<T> work) {
+    auto result = co_await call<T>(Executor::Kind::write_unflushed, std::move(work));
     co_return result;
   }
   /// Runs `work` on a thread that reads, inside a transaction. It sees every write that has been

@@ -227,6 +227,42 @@ TEST_F(Sqlite, ALockOfAnotherProgramIsWaitedForAndThenAnError) {
   run_on(loop_, client.close());
 }
 
+TEST_F(Sqlite, OnlyBatchesOfUnflushedWritesAreCommittedWithoutAFlush) {
+  Client client(executor(), 5s);
+  ASSERT_TRUE(run_on(loop_, client.open()));
+  const auto level = [] {
+    Client::Work<std::string> work = [](Database& database) -> Result<std::string> {
+      // A text of its own each time: this pragma is answered when it is prepared.
+      static int times = 0;
+      OUT_TRY(auto found, database.value("PRAGMA synchronous --" + std::to_string(++times)));
+      return found.value_or("");
+    };
+    return work;
+  };
+  EXPECT_EQ(run_on(loop_, client.write_unflushed(level())).value(), "1");
+  EXPECT_EQ(run_on(loop_, client.write(level())).value(), "2");
+  EXPECT_EQ(run_on(loop_, client.write_unflushed(level())).value(), "1");
+  ASSERT_TRUE(run_on(loop_, client.write_unflushed(insert("a"))));
+  EXPECT_EQ(run_on(loop_, client.read(count())).value(), "1");
+  run_on(loop_, client.close());
+}
+
+TEST_F(Sqlite, AJournalOtherThanWalIsAlwaysFlushed) {
+  ConnectionOptions options;
+  options.connection_string = path();
+  options.disable_wal = true;
+  auto plan = plan_connection(options, ForeignKeys::off).value();
+  auto setup = [](Database&) { return Result<>(); };
+  Client client(std::make_shared<Executor>(std::move(plan), std::move(setup)), 5s);
+  ASSERT_TRUE(run_on(loop_, client.open()));
+  Client::Work<std::string> level = [](Database& database) -> Result<std::string> {
+    OUT_TRY(auto found, database.value("PRAGMA synchronous --here"));
+    return found.value_or("");
+  };
+  EXPECT_EQ(run_on(loop_, client.write_unflushed(std::move(level))).value(), "2");
+  run_on(loop_, client.close());
+}
+
 TEST_F(Sqlite, ADatabaseInMemoryIsOneForItsReadersAndItsWriter) {
   auto setup = [](Database& database) -> Result<> {
     OUT_CHECK(database.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v TEXT)"));

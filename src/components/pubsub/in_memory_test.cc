@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
+#include "components/pubsub/receiver_testing.h"
 #include "components/pubsub/registry.h"
 
 namespace outrigger::components::pubsub {
@@ -10,38 +11,6 @@ Result<std::unique_ptr<Broker>> make_in_memory(const Metadata& metadata, Compone
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Keeps what it is given; fails or holds on as the test says.
-struct Receiver {
-  std::vector<Message> messages;
-  Signal changed;
-  Signal go_on;
-  bool hold = false;
-  bool refuse = false;
-
-  static Task<Result<>> take(Receiver* self, Message message) {
-    self->messages.push_back(std::move(message));
-    self->changed.notify_all();
-    while (self->hold) {
-      OUT_CO_CHECK(co_await self->go_on.wait());
-    }
-    if (self->refuse) co_return fail(Code::internal, "the app has no time");
-    co_return Result<>();
-  }
-  Deliver deliver() {
-    return [this](Message message) { return take(this, std::move(message)); };
-  }
-  static Task<void> reach(Receiver* self, std::size_t count) {
-    while (self->messages.size() < count) {
-      if (!co_await self->changed.wait()) co_return;
-    }
-  }
-  std::vector<std::string> data() const {
-    std::vector<std::string> all;
-    for (const auto& message : messages) all.push_back(message.data);
-    return all;
-  }
-};
 
 class InMemoryPubSub : public testing::Test {
  protected:
@@ -61,7 +30,8 @@ class InMemoryPubSub : public testing::Test {
     return run_on(loop_, broker_->publish(std::move(request)));
   }
   void reach(Receiver& receiver, std::size_t count) {
-    run_on(loop_, Receiver::reach(&receiver, count));
+    auto enough = [&receiver, count] { return receiver.messages.size() >= count; };
+    EXPECT_TRUE(run_on(loop_, Receiver::until(&receiver, enough)));
   }
   /// On the loop, once it runs.
   void release(Receiver& receiver) {
@@ -142,7 +112,7 @@ TEST_F(InMemoryPubSub, PublishersDoNotWaitForDeliveries) {
 TEST_F(InMemoryPubSub, AFailedDeliveryIsLoggedAndTheNextMessageFollows) {
   const LogCapture logged;
   Receiver receiver;
-  receiver.refuse = true;
+  receiver.refuse = [](const Message&) { return true; };
   auto subscription = subscribe("orders", receiver);
   ASSERT_TRUE(publish("orders", "1"));
   ASSERT_TRUE(publish("orders", "2"));

@@ -192,15 +192,4 @@ Error StoreErrors::bad_query(std::string_view why) const {
       .with_details(about_store("DAPR_STATE_QUERY_FAILED"));
 }
 
-Error outbox_failed(std::string_view app_id, const Error& why) {
-  ErrorDetails details;
-  details.reason = "DAPR_PUBSUB_OUTBOX";
-  details.metadata.emplace("appID", app_id);
-  details.metadata.emplace("error", text_of(why));
-  return Error(Code::internal, "ERR_PUBLISH_OUTBOX",
-               "error while publishing outbox message: " + text_of(why))
-      .with_http_status(500)
-      .with_details(std::move(details));
-}
-
 }  // namespace outrigger::runtime::state

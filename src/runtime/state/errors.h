@@ -54,8 +54,6 @@ class StoreErrors {
   Face face_;
 };
 
-/// A transaction whose outbox messages could not be sent.
-[[nodiscard]] Error outbox_failed(std::string_view app_id, const Error& why);
 /// An error of HTTP that is {"errorCode","message"} and nothing else.
 [[nodiscard]] Error simple_error(int http_status, std::string_view tag, std::string message);
 

@@ -55,6 +55,7 @@ Task<Result<std::vector<std::string>>> Loader::open(resources::Component spec,
   // What can be wrong without the store's help comes first, so that nothing is opened in vain.
   OpenStore::Settings settings;
   settings.name = metadata.name;
+  settings.properties = metadata.properties;
   OUT_CO_TRY(settings.encryption, encryption_of(spec, settings_.mode));
   OUT_CO_TRY(settings.prefix, KeyPrefix::from(metadata, settings_.owner));
   OUT_CO_CHECK(note_actor_store(metadata));

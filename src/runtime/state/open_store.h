@@ -20,6 +20,8 @@ class OpenStore {
     KeyPrefix prefix;
     /// nullptr: values are stored as they are.
     std::shared_ptr<const Encryption> encryption;
+    /// Of the component.
+    components::Properties properties;
   };
   /// `metrics` may be nullptr: then nothing is counted.
   OpenStore(Settings settings, std::unique_ptr<components::state::Store> store,
@@ -28,6 +30,9 @@ class OpenStore {
   [[nodiscard]] const std::string& name() const noexcept { return settings_.name; }
   [[nodiscard]] const KeyPrefix& prefix() const noexcept { return settings_.prefix; }
   [[nodiscard]] const Encryption* encryption() const noexcept { return settings_.encryption.get(); }
+  [[nodiscard]] const components::Properties& properties() const noexcept {
+    return settings_.properties;
+  }
   [[nodiscard]] components::state::Store& store() noexcept { return *store_; }
 
   struct Operations {

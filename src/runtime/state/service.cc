@@ -29,6 +29,7 @@ Service::~Service() = default;
 
 void Service::add(std::shared_ptr<OpenStore> store) {
   std::string name = store->name();
+  if (outbox_ != nullptr) outbox_->store_opened(name, store->properties());
   stores_.insert_or_assign(std::move(name), std::move(store));
 }
 
@@ -37,6 +38,7 @@ Task<void> Service::remove_store(std::string name) {
   if (found == stores_.end()) co_return;
   const auto store = std::move(found->second);
   stores_.erase(found);
+  if (outbox_ != nullptr) outbox_->store_closing(name);
   co_await store->close();
 }
 
@@ -64,6 +66,35 @@ Result<> Service::check_transactional(std::string_view store, Face face) const {
     return fail(StoreErrors(store, face).no_transactions());
   }
   return {};
+}
+
+namespace {
+
+std::unexpected<Error> gone(const std::string& name) {
+  return fail(Code::not_found, "state store " + name + " is not found");
+}
+
+}  // namespace
+
+Task<Result<bool>> Service::contains(std::string store_name, std::string stored_key) {
+  const auto store = find(store_name);
+  if (!store) co_return gone(store_name);
+  stores::GetRequest request;
+  request.key = std::move(stored_key);
+  const OpenStore::Use use(*store);
+  const auto item = co_await store->store().get(std::move(request));
+  if (!item) co_return fail(item.error());
+  co_return item->has_value();
+}
+
+Task<Result<>> Service::erase(std::string store_name, std::string stored_key) {
+  const auto store = find(store_name);
+  if (!store) co_return gone(store_name);
+  stores::DeleteRequest request;
+  request.key = std::move(stored_key);
+  const OpenStore::Use use(*store);
+  auto done = co_await store->store().remove(std::move(request));
+  co_return done;
 }
 
 Task<Result<std::optional<Item>>> Service::get(Get request) {

@@ -86,14 +86,14 @@ class Service {
     std::string app_id;
     /// nullptr: nothing is counted.
     const telemetry::ComponentMetrics* metrics = nullptr;
-    /// nullptr: no transaction is published.
-    OutboxHook* outbox = nullptr;
     /// Empty: calls go straight to the stores.
     Policy policy;
   };
   explicit Service(Settings settings);
   ~Service();
   [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
+  /// Before the first store is added. The hook must outlive this object.
+  void set_outbox(OutboxHook& outbox) noexcept { outbox_ = &outbox; }
 
   /// Whether there is such a store; for faces that read their body later.
   [[nodiscard]] Result<> check(std::string_view store, Face face) const;
@@ -112,6 +112,10 @@ class Service {
   Task<Result<>> transact(Transaction request);
   /// Answers without a result have nothing else either.
   Task<Result<stores::QueryAnswer>> query(Query request);
+
+  /// For the outbox: keys as they are in the store. Not counted, not repeated; the store's errors.
+  Task<Result<bool>> contains(std::string store, std::string stored_key);
+  Task<Result<>> erase(std::string store, std::string stored_key);
 
   void add(std::shared_ptr<OpenStore> store);
   /// Takes the store out of use, waits for the calls inside and closes it.
@@ -137,6 +141,7 @@ class Service {
                                    Face face);
 
   Settings settings_;
+  OutboxHook* outbox_ = nullptr;
   std::unordered_map<std::string, std::shared_ptr<OpenStore>, Hash, std::equal_to<>> stores_;
 };
 

@@ -81,10 +81,10 @@ Task<Result<>> Service::transact(Transaction request) {
   OUT_CO_TRY(const auto store, open_store(request.store, request.face));
   OUT_CO_TRY(auto operations, read_steps(*store, request));
   const OpenStore::Use use(*store);
-  if (settings_.outbox != nullptr && settings_.outbox->enabled(store->name())) {
-    auto published = co_await settings_.outbox->publish_internal(
-        store->name(), std::move(operations), std::move(request.trace));
-    if (!published) co_return fail(outbox_failed(settings_.app_id, published.error()));
+  if (outbox_ != nullptr && outbox_->enabled(store->name())) {
+    auto published = co_await outbox_->publish_internal(store->name(), std::move(operations),
+                                                        std::move(request.trace));
+    if (!published) co_return std::unexpected(std::move(published).error());
     operations = *std::move(published);
   }
   stores::TransactionRequest multi;

@@ -112,12 +112,12 @@ telemetry::MetricsOptions metrics_options(const Settings& settings) {
 }
 
 telemetry::Tracer make_tracer(const resources::Configuration& configuration) {
-  // As upstream: without an exporter no span is made and contexts pass through as they came. The
-  // exporters themselves come later: spans are made and passed on, but not reported.
+  // As upstream: with neither an exporter nor a sampling rate no span is made and contexts pass
+  // through as they came. The exporters come later: spans are made and passed on, not reported.
   const resources::Tracing& tracing = configuration.tracing;
   const bool exports = tracing.print_to_stdout || !tracing.zipkin_endpoint_address.empty() ||
                        !tracing.otel.endpoint_address.empty();
-  if (!exports || tracing.rate() == 0) return {};
+  if ((!exports && tracing.sampling_rate.empty()) || tracing.rate() == 0) return {};
   return {configuration.tracing.sampling_rate, nullptr};
 }
 

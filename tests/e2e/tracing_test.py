@@ -1,0 +1,62 @@
+"""W3C trace context: kept, continued and created."""
+
+from support.app import App
+from support.daprd import Daprd, component, configuration
+from support.runner import shared, test
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+PARENT = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+SUBSCRIPTION = [{"pubsubname": "events", "topic": "orders", "route": "/orders"}]
+
+
+@shared
+def traced():
+    """An app beside a sidecar that samples everything, and a caller's sidecar that does so too."""
+    app = App(SUBSCRIPTION).on("/echo", 200).on("/orders", {"status": "SUCCESS"})
+    every = configuration(tracing={"samplingRate": "1"})
+    callee = Daprd("traced", [component("events", "pubsub.in-memory")], app=app, config=every)
+    return app, callee, Daprd("tracing", config=every)
+
+
+def parts(traceparent):
+    """(trace, span, flags)"""
+    version, trace, span, flags = traceparent.split("-")
+    assert version == "00", traceparent
+    return trace, span, flags
+
+
+@test
+def a_sampled_call_becomes_a_span_of_its_own_in_the_same_trace():
+    app, _, caller = traced()
+    reply = caller.get("/v1.0/invoke/traced/method/echo", headers=PARENT)
+    trace, span, flags = parts(app.received("/echo")[-1].headers["traceparent"])
+    assert (trace, flags) == (TRACE, "01") and span != SPAN
+    answered_trace, answered_span, _ = parts(reply.headers["traceparent"])
+    assert answered_trace == TRACE and answered_span != SPAN
+
+
+@test
+def a_call_without_a_trace_starts_one():
+    app, _, caller = traced()
+    reply = caller.get("/v1.0/invoke/traced/method/echo")
+    trace, span, flags = parts(app.received("/echo")[-1].headers["traceparent"])
+    assert int(trace, 16) and int(span, 16) and flags == "01"
+    assert parts(reply.headers["traceparent"])[0] == trace
+
+
+@test
+def a_published_event_carries_the_trace_of_its_publisher():
+    app, callee, _ = traced()
+    callee.post("/v1.0/publish/events/orders", json=1, headers=PARENT)
+    event = app.wait_for("/orders")[-1]
+    trace, span, _ = parts(event.json["traceparent"])
+    assert trace == TRACE and span != SPAN, event.json
+    assert parts(event.headers["traceparent"])[0] == TRACE
+
+
+@test
+def without_sampling_the_trace_of_the_caller_is_passed_on():
+    app = App().on("/echo", 200)
+    sidecar = Daprd("quiet", app=app)
+    sidecar.get("/v1.0/invoke/quiet/method/echo", headers=PARENT)
+    assert parts(app.received("/echo")[-1].headers["traceparent"])[0] == TRACE

@@ -24,11 +24,19 @@ void Courier::count(std::string_view topic, std::string_view process_status,
   if (metrics != nullptr) metrics->message(name(), topic, process_status, status, elapsed);
 }
 
-telemetry::TraceContext Courier::trace_of(const CloudEvent& event) const {
+EventSpan Courier::span_of(const CloudEvent& event) const {
   const auto parent = telemetry::parse_traceparent(event.trace_parent());
-  if (!parent) return {};
-  const telemetry::Tracer* const tracer = parts_.service.settings().tracer;
-  return tracer == nullptr ? *parent : tracer->start(*parent);
+  // An event without a trace gets no span, as upstream.
+  return parent ? EventSpan(parts_.service.settings().tracer, *parent)
+                : EventSpan(nullptr, telemetry::TraceContext());
+}
+
+void Courier::end_span(const EventSpan& span, std::string_view topic, const Answer& answer) const {
+  if (!span.context().sampled()) return;
+  const std::string name = "pubsub/" + std::string(topic);
+  EventSpan::End end{name, telemetry::SpanKind::client, topic, std::nullopt};
+  if (answer.error) end.error = answer.error->message();
+  span.end(end);
 }
 
 Task<Result<>> Courier::bury(brokers::Message message) {
@@ -124,8 +132,10 @@ Task<Result<>> Courier::deliver(brokers::Message message) {
     co_await bury_quietly(std::move(message));
     co_return Result<>();
   }
-  const Delivery delivery{*event, name(), topic, **route, message.metadata, trace_of(*event)};
+  const EventSpan span = span_of(*event);
+  const Delivery delivery{*event, name(), topic, **route, message.metadata, span.context()};
   Answer answer = co_await attempt(delivery);
+  end_span(span, topic, answer);
   if (answer.outcome == Answer::Outcome::success) co_return Result<>();
   auto finished = co_await finish(std::move(message), std::move(topic), std::move(answer));
   co_return finished;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/pubsub/event_span.h"
 #include "runtime/pubsub/postman.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscription_config.h"
@@ -35,6 +36,8 @@ class Courier {
   using Clock = std::chrono::steady_clock;
 
   Task<Answer> attempt(Delivery delivery);
+  [[nodiscard]] EventSpan span_of(const CloudEvent& event) const;
+  void end_span(const EventSpan& span, std::string_view topic, const Answer& answer) const;
   Task<std::vector<Answer>> attempt_bulk(BulkDelivery delivery);
   Task<Result<>> give_up(components::pubsub::Message message, std::string topic, Error why);
   Task<Result<>> finish(components::pubsub::Message message, std::string topic, Answer answer);
@@ -50,7 +53,6 @@ class Courier {
 
   void count(std::string_view topic, std::string_view process_status, std::string_view status,
              std::chrono::nanoseconds elapsed) const;
-  [[nodiscard]] telemetry::TraceContext trace_of(const CloudEvent& event) const;
   [[nodiscard]] bool has_dead_letters() const noexcept {
     return !parts_.subscription->dead_letter_topic.empty();
   }

@@ -93,9 +93,12 @@ Task<void> Courier::sort_entry(Bulk* bulk, std::size_t index) {
 Task<void> Courier::deliver_group(Bulk* bulk, std::string path, std::vector<std::size_t> indices) {
   BulkDelivery delivery{{}, name(), bulk->topic, path, bulk->message.metadata};
   delivery.items.reserve(indices.size());
+  std::vector<std::optional<EventSpan>> spans;
+  spans.reserve(indices.size());
   for (const std::size_t index : indices) {
     const auto& event = bulk->events[index];
     delivery.items.push_back({bulk->message.entries[index], event ? &*event : nullptr});
+    spans.push_back(event ? std::optional(span_of(*event)) : std::nullopt);
   }
   const auto started = Clock::now();
   std::vector<Answer> answers = co_await attempt_bulk(std::move(delivery));
@@ -103,6 +106,7 @@ Task<void> Courier::deliver_group(Bulk* bulk, std::string path, std::vector<std:
   OUT_ASSERT(answers.size() == indices.size());
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const std::size_t index = indices[i];
+    if (spans[i]) end_span(*spans[i], bulk->topic, answers[i]);
     switch (answers[i].outcome) {
       case Answer::Outcome::success: ++bulk->succeeded; break;
       case Answer::Outcome::ignored: ++bulk->dropped; break;

@@ -98,10 +98,9 @@ net::Request make_request(std::string_view path, std::string body, std::string_v
     }
   }
   request.headers.set("Content-Type", content_type);
-  if (trace.has_trace_id()) {
-    request.headers.set("traceparent", telemetry::format_traceparent(trace));
-    if (!trace.state.empty()) request.headers.set("tracestate", trace.state);
-  }
+  // Also without a trace, as upstream: then it is all zero.
+  request.headers.set("traceparent", telemetry::format_traceparent(trace));
+  if (!trace.state.empty()) request.headers.set("tracestate", trace.state);
   return request;
 }
 

@@ -32,8 +32,9 @@ CallOptions options_of(const Properties& metadata, const telemetry::TraceContext
     // What cannot be metadata is left out: it would break the call for good.
     if (net::grpc::check_metadata(key, value)) options.metadata.add(key, value);
   }
+  // Also without a trace, as upstream: then it is all zero.
+  options.metadata.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(trace));
   if (trace.has_trace_id()) {
-    options.metadata.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(trace));
     const telemetry::TraceBinary binary = telemetry::encode_trace_bin(trace);
     options.metadata.add(telemetry::kGrpcTraceBinHeader,
                          std::string_view(binary.data(), binary.size()));

@@ -41,6 +41,12 @@ Result<std::string> make(const Text& text, const Properties* metadata, std::stri
   return make_envelope(publication);
 }
 
+// The component is gone or the topic out of scope: an answer for clients as it is.
+bool is_refusal(const Error& error) {
+  return error.details() != nullptr &&
+         (error.tag() == "ERR_PUBSUB_FORBIDDEN" || error.tag() == "ERR_PUBSUB_NOT_FOUND");
+}
+
 void add_missing(Properties& to, const Properties& from) { to.insert(from.begin(), from.end()); }
 
 }  // namespace
@@ -155,7 +161,8 @@ Task<Result<std::vector<brokers::BulkFailure>>> Service::send_bulk(
 }
 
 Result<std::vector<brokers::BulkEntry>> Service::entries(const OpenBroker& broker,
-                                                         BulkPublish& request) const {
+                                                         BulkPublish& request,
+                                                         std::vector<EventSpan>& spans) const {
   const PublishErrors errors(request.pubsub_name);
   auto raw = is_raw_payload(request.metadata);
   if (!raw) return fail(errors.bad_metadata(request.metadata, raw.error()));
@@ -173,8 +180,7 @@ Result<std::vector<brokers::BulkEntry>> Service::entries(const OpenBroker& broke
     if (*raw) {
       out.event = std::move(entry.data);
     } else {
-      telemetry::TraceContext trace = request.trace;
-      if (settings_.tracer != nullptr) trace = settings_.tracer->start(request.trace);
+      const auto& trace = spans.emplace_back(settings_.tracer, request.trace).context();
       const std::string trace_parent = telemetry::format_traceparent(trace);
       const Text text{request.pubsub_name, request.topic, entry.content_type,
                       entry.data,          trace_parent,  trace.state};
@@ -196,22 +202,17 @@ void Service::record_bulk(const BulkPublish& request, bool success,
   settings_.metrics->bulk_publish(request.pubsub_name, request.topic).record(success, elapsed);
 }
 
-Task<BulkPublished> Service::bulk_publish(BulkPublish request) {
+Task<BulkPublished> Service::bulk_publish_to(std::shared_ptr<OpenBroker> broker,
+                                             BulkPublish& request, std::vector<EventSpan>& spans) {
   BulkPublished outcome;
-  auto checked = check(request.pubsub_name, request.topic, request.metadata, request.face);
-  if (!checked) {
-    outcome.error = std::move(checked).error();
-    co_return outcome;
-  }
-  const std::shared_ptr<OpenBroker> broker = find(request.pubsub_name);
+  const PublishErrors errors(request.pubsub_name);
   brokers::BulkPublishRequest message;
-  if (auto made = entries(*broker, request)) {
+  if (auto made = entries(*broker, request, spans)) {
     message.entries = *std::move(made);
   } else {
     outcome.error = std::move(made).error();
     co_return outcome;
   }
-  const PublishErrors errors(request.pubsub_name);
   message.topic = request.topic;
   message.metadata = request.metadata;
   const auto started = Clock::now();
@@ -224,10 +225,7 @@ Task<BulkPublished> Service::bulk_publish(BulkPublish request) {
     }
     co_return outcome;
   }
-  const bool refused =
-      sent.error().details() != nullptr && (sent.error().tag() == "ERR_PUBSUB_FORBIDDEN" ||
-                                            sent.error().tag() == "ERR_PUBSUB_NOT_FOUND");
-  if (refused) {
+  if (is_refusal(sent.error())) {
     outcome.error = std::move(sent).error();
     co_return outcome;
   }
@@ -235,6 +233,17 @@ Task<BulkPublished> Service::bulk_publish(BulkPublish request) {
     outcome.failures.push_back({entry.entry_id, sent.error()});
   }
   outcome.error = errors.not_published(request.topic, sent.error().message());
+  co_return outcome;
+}
+
+Task<BulkPublished> Service::bulk_publish(BulkPublish request) {
+  auto checked = check(request.pubsub_name, request.topic, request.metadata, request.face);
+  if (!checked) co_return BulkPublished{{}, std::move(checked).error()};
+  std::vector<EventSpan> spans;
+  auto outcome = co_await bulk_publish_to(find(request.pubsub_name), request, spans);
+  EventSpan::End end{request.span_name, telemetry::SpanKind::producer, "", std::nullopt};
+  if (outcome.error) end.error = outcome.error->message();
+  for (const EventSpan& span : spans) span.end(end);
   co_return outcome;
 }
 

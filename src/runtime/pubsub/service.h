@@ -9,6 +9,7 @@
 
 #include "base/task.h"
 #include "runtime/pubsub/cloudevents.h"
+#include "runtime/pubsub/event_span.h"
 #include "runtime/pubsub/open_broker.h"
 #include "runtime/telemetry/runtime_metrics.h"
 #include "runtime/telemetry/tracer.h"
@@ -92,7 +93,10 @@ class Service {
  private:
   Result<std::string> envelope(const OpenBroker& broker, Publish& request) const;
   Result<std::vector<components::pubsub::BulkEntry>> entries(const OpenBroker& broker,
-                                                             BulkPublish& request) const;
+                                                             BulkPublish& request,
+                                                             std::vector<EventSpan>& spans) const;
+  Task<BulkPublished> bulk_publish_to(std::shared_ptr<OpenBroker> broker, BulkPublish& request,
+                                      std::vector<EventSpan>& spans);
   void record_bulk(const BulkPublish& request, bool success,
                    std::chrono::nanoseconds elapsed) const;
 

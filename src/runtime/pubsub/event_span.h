@@ -1,0 +1,37 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runtime/telemetry/tracer.h"
+
+namespace outrigger::pubsub {
+
+/// The span of one event between the application and a broker. Costs little where nobody traces.
+class EventSpan {
+ public:
+  /// Begins now. `tracer` may be nullptr; then the context is the parent's.
+  EventSpan(const telemetry::Tracer* tracer, const telemetry::TraceContext& parent);
+
+  [[nodiscard]] const telemetry::TraceContext& context() const noexcept { return context_; }
+
+  struct End {
+    std::string_view name;
+    telemetry::SpanKind kind;
+    /// An attribute; empty: left out.
+    std::string_view topic;
+    /// nullopt: it went well.
+    std::optional<std::string_view> error;
+  };
+  /// Reports the span if it is sampled and wanted.
+  void end(const End& end) const;
+
+ private:
+  const telemetry::Tracer* tracer_;
+  telemetry::TraceContext context_;
+  std::array<std::uint8_t, 8> parent_span_id_{};
+  std::optional<WallTime> start_;
+};
+
+}  // namespace outrigger::pubsub

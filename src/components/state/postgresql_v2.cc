@@ -26,17 +26,23 @@ Task<Result<>> add_number(Session* session, std::string table) {
   return postgres::add_row_id(session, std::move(table), "created_at");
 }
 
-/// The forms that upstream takes for a UUID: plain, without dashes, in braces, as a URN.
+/// The forms and the messages of upstream's parser: plain, without dashes, in braces, as a URN.
 Result<Value> parse_etag(std::string_view text) {
   constexpr std::string_view kUrn = "urn:uuid:";
   std::string_view plain = text;
-  if (starts_with_fold(plain, kUrn) && plain.size() == kUrn.size() + 36) {
-    plain.remove_prefix(kUrn.size());
-  } else if (plain.size() == 38) {
-    plain = plain.substr(1, 36);
+  if (text.size() == kUrn.size() + 36) {
+    if (!starts_with_fold(text, kUrn)) {
+      const std::string prefix = quoted(text.substr(0, kUrn.size()));
+      return fail(etag_mismatch("invalid urn prefix: " + prefix));
+    }
+    plain = text.substr(kUrn.size());
+  } else if (text.size() == 38) {
+    plain = text.substr(1, 36);
+  } else if (text.size() != 36 && text.size() != 32) {
+    return fail(etag_mismatch("invalid UUID length: " + std::to_string(text.size())));
   }
   auto bytes = postgres::from_uuid(plain);
-  if (bytes.empty()) return fail(etag_mismatch("invalid UUID"));
+  if (bytes.empty()) return fail(etag_mismatch("invalid UUID format"));
   return Value(std::move(bytes));
 }
 

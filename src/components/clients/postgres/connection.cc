@@ -1,6 +1,9 @@
 #include "components/clients/postgres/connection.h"
 
 #include <libpq-fe.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "base/blocking_pool.h"
 #include "base/log.h"
@@ -22,6 +25,9 @@ constexpr Duration kCancelMax = 5s;
 constexpr std::size_t kLargeBytes = 8 << 20;
 /// The protocol counts a message's bytes in 31 bits; the rest is room for its other parts.
 constexpr std::size_t kUnitBytesMax = 1'000'000'000;
+/// From this unit of a turn on the kernel is told to gather what is sent until the turn ends: libpq
+/// writes to the socket for each unit, and every packet would wake the server.
+constexpr int kGatherFrom = 3;
 /// More parameters than our statements have.
 constexpr std::size_t kParametersMax = 32;
 
@@ -43,6 +49,12 @@ Refusal refusal_of(const PGresult* result) {
 
 void on_notice(void*, const PGresult* notice) {
   log.debug("notice of the server: ", trim(PQresultErrorMessage(notice)));
+}
+
+/// Does nothing to a Unix socket.
+void cork(int socket, bool on) {
+  const int value = on ? 1 : 0;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 std::size_t bytes_of(const Unit& unit) {
@@ -91,6 +103,7 @@ void Connection::submit(Call& call, const Unit& unit) {
     return call.done_.set(fail(Code::invalid_argument, "too much data for one request"));
   }
   if (bytes > kLargeBytes) retire();
+  gather();
   call.owner_ = this;
   bool sent = prepare(unit);
   call.number_ = first_number_ + entries_.size();
@@ -99,6 +112,17 @@ void Connection::submit(Call& call, const Unit& unit) {
   sent = end_entry(std::move(entry)) && sent;
   if (!sent) return fail_broken("sending");
   flush();
+}
+
+void Connection::gather() {
+  ++sent_this_turn_;
+  if (sent_this_turn_ == 1) Loop::current().at_turn_end(*this);
+  if (sent_this_turn_ == kGatherFrom) cork(PQsocket(handle_.get()), true);
+}
+
+void Connection::on_turn_end() {
+  if (sent_this_turn_ >= kGatherFrom) cork(PQsocket(handle_.get()), false);
+  sent_this_turn_ = 0;
 }
 
 /// A transaction of its own for each statement, so that no failure of another step prevents it.
@@ -236,6 +260,8 @@ void Connection::fail_broken(std::string_view doing) {
 void Connection::close(Error error) {
   if (error_) return;
   head_timer_.stop();
+  if (sent_this_turn_ != 0) Loop::current().withdraw(*this);
+  sent_this_turn_ = 0;
   watch_.close();
   error_ = std::move(error);
   handle_.reset();

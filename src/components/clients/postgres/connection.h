@@ -45,7 +45,7 @@ struct Finish {
 /// One connection to a PostgreSQL server on one loop, in pipeline mode: units of any number of
 /// tasks go out at once, each a transaction of its own, and are answered in that order. So a unit
 /// must not wait for another one.
-class Connection final : FdWatch::Handler {
+class Connection final : FdWatch::Handler, Loop::TurnEnd {
  public:
   /// Hears of what its pool must know. Called at any time; must not destroy the connection.
   class Owner {
@@ -93,6 +93,8 @@ class Connection final : FdWatch::Handler {
   };
 
   void on_ready(bool readable, bool writable) override;
+  void on_turn_end() override;
+  void gather();
   bool prepare(const Unit& unit);
   bool send(const Unit& unit);
   bool send_step(const Step& step);
@@ -111,6 +113,7 @@ class Connection final : FdWatch::Handler {
   std::shared_ptr<const Settings> settings_;
   Owner* owner_ = nullptr;
   FdWatch watch_;
+  int sent_this_turn_ = 0;  // Units.
   std::deque<Entry> entries_;
   std::uint64_t first_number_ = 0;  // Of entries_.front().
   std::unordered_set<std::string> prepared_;

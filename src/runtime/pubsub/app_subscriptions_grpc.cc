@@ -20,7 +20,8 @@ Result<SubscriptionPtr> read(const rt::TopicSubscription& answer) {
   subscription->pubsub_name = answer.pubsub_name();
   subscription->topic = answer.topic();
   subscription->dead_letter_topic = answer.dead_letter_topic();
-  subscription->metadata = components::Properties(answer.metadata().begin(), answer.metadata().end());
+  subscription->metadata =
+      components::Properties(answer.metadata().begin(), answer.metadata().end());
   subscription->bulk = {answer.bulk_subscribe().enabled(),
                         answer.bulk_subscribe().max_messages_count(),
                         answer.bulk_subscribe().max_await_duration_ms()};

@@ -44,6 +44,8 @@ struct SubscriptionManager::Impl {
   bool failed_to_start = false;
   milliseconds wait = options.first_wait;
   Timer retry;
+  /// Held weakly by what other loops post here, which may come after the end.
+  std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
 
   void changed() {
     if (options.changed) options.changed();
@@ -190,7 +192,17 @@ Task<void> SubscriptionManager::Impl::on_every_loop(std::function<Task<void>(Sub
 }
 
 SubscriptionManager::SubscriptionManager(Options options)
-    : impl_(std::make_unique<Impl>(std::move(options))) {}
+    : impl_(std::make_unique<Impl>(std::move(options))) {
+  Loop* const home = &impl_->options.loops[0];
+  const std::weak_ptr<Impl*> weak = impl_->alive;
+  for (Subscriber* subscriber : impl_->options.subscribers) {
+    subscriber->on_streams_changed([home, weak] {
+      home->post([weak] {
+        if (const auto impl = weak.lock()) (*impl)->changed();
+      });
+    });
+  }
+}
 SubscriptionManager::~SubscriptionManager() = default;
 
 Result<> SubscriptionManager::declare(const resources::Subscription& resource) {
@@ -216,8 +228,8 @@ Task<void> SubscriptionManager::apply() {
 Task<void> SubscriptionManager::component_opened(std::string pubsub_name) {
   if (!co_await impl_->turn.acquire()) co_return;
   impl_->open_components.insert(pubsub_name);
-  co_await impl_->on_every_loop(
-      [&pubsub_name](Subscriber* subscriber) { return subscriber->resume(pubsub_name); });
+  auto resume = [&pubsub_name](Subscriber* subscriber) { return subscriber->resume(pubsub_name); };
+  co_await impl_->on_every_loop(std::move(resume));
   if (impl_->active) {
     const auto asked = co_await impl_->ask_app();
     if (!asked) log.warn("failed to subscribe to topics: ", asked.error());

@@ -24,12 +24,13 @@ class SubscriptionManager {
     std::string app_id;
     /// False: --disable-init-endpoints names "subscribe".
     bool ask_app = true;
-    /// Called when list() may give something else; may be empty.
+    /// Called when list() may give something else, streams included; may be empty.
     std::function<void()> changed;
     /// Before what failed is tried again the first time: upstream's, for both the application's
     /// answer and the broker's.
     std::chrono::milliseconds first_wait{500};
   };
+  /// To be made before the subscribers are in use.
   explicit SubscriptionManager(Options options);
   /// shut_down() must have ended.
   ~SubscriptionManager();

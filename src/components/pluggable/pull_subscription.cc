@@ -15,6 +15,7 @@ constexpr Logger log("dapr.runtime.pubsub.pluggable");
 // Between attempts to open a stream again; doubled after each that gave no message.
 constexpr Duration kPauseMin = 100ms;
 constexpr Duration kPauseMax = 10s;
+constexpr Duration kPingPatience = 5s;
 // How long a program may take to see that nothing more is asked of it, so that what was
 // acknowledged last arrives. Upstream's number.
 constexpr Duration kGoodbye = 400ms;
@@ -59,6 +60,12 @@ PullSubscription::PullSubscription(Connection& connection, pubsub::SubscribeRequ
 PullSubscription::~PullSubscription() { OUT_ASSERT(!open_); }
 
 Task<Result<>> PullSubscription::start() {
+  // A stream's first answer may be far away, so that it does not tell whether anybody is there.
+  auto pinging = connection_.ping();
+  auto reached = co_await with_timeout(std::move(pinging), kPingPatience);
+  if (!reached && reached.error().code() == Code::unavailable) {
+    co_return fail(std::move(reached).error().context("unable to subscribe"));
+  }
   auto stream = co_await open();
   if (!stream) co_return fail(std::move(stream).error().context("unable to subscribe"));
   open_ = true;

@@ -104,6 +104,8 @@ struct GrpcAnswer {
 
 /// The application "app" asks. Every request runs a loop of its own to its end.
 class Fixture {
+  Loop loop_;  // Outlives the stores, which have timers on it.
+
  public:
   explicit Fixture(Service::Settings settings = {}) : service(with_facts(std::move(settings))) {
     add_http_routes(router_, service);
@@ -184,7 +186,6 @@ class Fixture {
     return settings;
   }
 
-  Loop loop_;
   api::Router router_;
   api::HttpApi api_{api_settings(), router_, metrics};
   net::grpc::Service grpc_;

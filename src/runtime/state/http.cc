@@ -86,7 +86,8 @@ Task<net::Response> get(Service& service, HttpCall& call) {
   }
   auto item = co_await service.get(std::move(request));
   if (!item) co_return api::render(item.error());
-  if (!*item) co_return api::empty_response();
+  // An empty value is the same as none, as upstream.
+  if (!*item || (*item)->value.empty()) co_return api::empty_response();
   co_return item_response(**std::move(item));
 }
 

@@ -55,9 +55,7 @@ Task<Result<>> Client::open() {
   auto done = co_await topology_->start();
   if (done) done = co_await ping();
   if (done) co_return done;
-  // Who is not opened is not closed.
-  scope_.cancel();
-  co_await scope_.join();
+  co_await close();  // Nobody else does: what did not open is not closed.
   co_return done;
 }
 

@@ -206,6 +206,15 @@ TEST_F(RedisClient, AClusterIsFollowedWhereItRedirects) {
   other.stop();
 }
 
+TEST_F(RedisClient, AClusterThatKnowsOfNoSlotsIsAnError) {
+  serve([](const Words& words) { return words[0] == "CLUSTER" ? "*0\r\n" : ok(words); });
+  client_ = make({{"redisType", "cluster"}});
+  auto opened = run_on(loop_, client_->open());
+  ASSERT_FALSE(opened);
+  EXPECT_TRUE(opened.error().message().contains("no slots")) << opened.error().message();
+  client_.reset();
+}
+
 TEST_F(RedisClient, TheMasterIsWhomTheSentinelNamesAndFoundAgainWhenItIsNoMore) {
   bool demoted = false;
   FakeServer first([&](const Words& words) {

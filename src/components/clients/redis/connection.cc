@@ -7,7 +7,7 @@ namespace outrigger::components::redis {
 namespace {
 
 // A turn's commands beyond this leave at once: the buffer should not grow with a bulk write.
-constexpr std::size_t kFlushBytes = 256 * 1024;
+constexpr std::size_t kFlushBytes = std::size_t{256} * 1024;
 
 }  // namespace
 

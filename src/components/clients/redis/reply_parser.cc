@@ -10,7 +10,7 @@ namespace outrigger::components::redis {
 namespace {
 
 // A declared size is trusted so far only: the bytes must come before more memory is taken.
-constexpr std::size_t kReserveBytesMax = 1024 * 1024;
+constexpr std::size_t kReserveBytesMax = std::size_t{1024} * 1024;
 constexpr std::size_t kReserveItemsMax = 256;
 
 std::unexpected<Error> broken(std::string what) {

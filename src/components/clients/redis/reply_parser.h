@@ -14,15 +14,15 @@ namespace outrigger::components::redis {
 class ReplyParser {
  public:
   /// Redis's own limit of one string (proto-max-bulk-len).
-  static constexpr std::size_t kStringBytesMax = 512u * 1024 * 1024;
+  static constexpr std::size_t kStringBytesMax = std::size_t{512} * 1024 * 1024;
   /// Of one whole reply.
-  static constexpr std::size_t kReplyBytesMax = kStringBytesMax + 1024 * 1024;
+  static constexpr std::size_t kReplyBytesMax = kStringBytesMax + std::size_t{1024} * 1024;
   /// Values in one reply, nested ones included.
-  static constexpr std::size_t kValuesMax = 1024 * 1024;
+  static constexpr std::size_t kValuesMax = std::size_t{1024} * 1024;
   /// Deepest reply of a command is COMMAND DOCS with less than 16.
   static constexpr std::size_t kDepthMax = 32;
   /// A line: a type, a number, an error text.
-  static constexpr std::size_t kLineBytesMax = 64 * 1024;
+  static constexpr std::size_t kLineBytesMax = std::size_t{64} * 1024;
 
   /// The bytes are read in place: they must live until next() has given nullopt or an error.
   void feed(std::string_view bytes) noexcept { rest_ = bytes; }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "base/uuid.h"
 #include "components/component.h"
@@ -95,6 +96,8 @@ class Child {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::close(ends[0]);
+      // Refused messages are no news here.
+      if (!configure_logging({.level = LogLevel::error})) _exit(6);
       main(path, ends[1]);
     }
     ::close(ends[1]);

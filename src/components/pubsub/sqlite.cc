@@ -98,9 +98,10 @@ struct Core {
   std::shared_ptr<SqliteHub> hub;
 };
 
-std::shared_ptr<const SqliteConsumer> make_consumer(const Options& options, std::string app_id) {
+std::shared_ptr<const SqliteConsumer> make_consumer(const Options& options,
+                                                    const std::string& app_id) {
   auto consumer = std::make_shared<SqliteConsumer>();
-  consumer->group = options.consumer_id.empty() ? std::move(app_id) : options.consumer_id;
+  consumer->group = options.consumer_id.empty() ? app_id : options.consumer_id;
   consumer->visibility_timeout = to_ms(options.visibility_timeout);
   consumer->redeliver_interval = to_ms(options.redeliver_interval);
   const std::chrono::milliseconds hour = 1h;
@@ -137,7 +138,7 @@ Result<> set_up(Database& database, const SqliteTables& tables) {
   return noted;
 }
 
-Result<std::shared_ptr<Core>> make_core(const Options& options, std::string app_id) {
+Result<std::shared_ptr<Core>> make_core(const Options& options, const std::string& app_id) {
   OUT_TRY(auto plan, sqlite::plan_connection(options, sqlite::ForeignKeys::off));
   // An answered publication must be on the disk. In front: the connection string may differ.
   const std::string pragmas[] = {"synchronous(FULL)", "wal_autocheckpoint(4000)",
@@ -146,7 +147,7 @@ Result<std::shared_ptr<Core>> make_core(const Options& options, std::string app_
   auto core = std::make_shared<Core>();
   auto tables = std::make_shared<const SqliteTables>(options.table_prefix);
   core->tables = tables;
-  core->consumer = make_consumer(options, std::move(app_id));
+  core->consumer = make_consumer(options, app_id);
   core->hub = std::make_shared<SqliteHub>(plan, options.poll_interval);
   auto setup = [tables](Database& database) { return set_up(database, *tables); };
   core->executor = std::make_shared<sqlite::Executor>(std::move(plan), std::move(setup));

@@ -226,6 +226,8 @@ void Executor::Impl::maintain() {
     database->rollback();
     maintenance->failed(error);
   };
+  // What a failure of the machine brings back is removed again.
+  if (auto set = choose_flush(false); !set) return report(set.error());
   if (auto begun = database->execute("BEGIN IMMEDIATE"); !begun) return report(begun.error());
   auto more = maintenance->work(*database);
   if (!more) return report(more.error());

@@ -23,17 +23,17 @@ void set_reply_metadata(Call& call, const Reply& reply, const TraceContext& trac
 }
 
 /// The error that stands for what the application answered; nothing if it is fine.
-Result<> check(const Reply& reply, std::string_view body) {
+Result<> check(Call& call, const Reply& reply, std::string_view body) {
   if (reply.is_http()) {
     if (code_of_http_status(reply.status) == Code::ok) return {};
     return fail(error_of_http_status(reply.status, body));
   }
   if (reply.status == 0) return {};
-  net::grpc::Status status;
-  status.code = reply.status <= 16 ? static_cast<Code>(reply.status) : Code::unknown;
-  status.message = reply.status_message;
-  status.details_bin = join_details(reply.status, reply.status_message, reply.status_details);
-  return fail(net::grpc::to_error(std::move(status)));
+  // An Error knows few kinds of details; these are passed on whatever they are.
+  const auto details = join_details(reply.status, reply.status_message, reply.status_details);
+  if (!details.empty()) call.reply_trailers.add("grpc-status-details-bin", details);
+  return fail(reply.status <= 16 ? static_cast<Code>(reply.status) : Code::unknown,
+              reply.status_message);
 }
 
 Task<Result<std::string>> invoke_service(Service& service, Call& call, std::string message) {
@@ -58,7 +58,7 @@ Task<Result<std::string>> invoke_service(Service& service, Call& call, std::stri
   if (!body && is_cut_short(body.error())) body = std::string();
   if (!body) co_return fail(direct_invoke_error(app, body.error()));
   set_reply_metadata(call, *reply, trace);
-  OUT_CO_CHECK(check(*reply, *body));
+  OUT_CO_CHECK(check(call, *reply, *body));
   InvokeResponse response;
   response.data = *body;
   response.type_url = reply->type_url;

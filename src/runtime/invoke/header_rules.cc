@@ -227,6 +227,8 @@ net::Headers metadata_of_grpc_fields(const net::Headers& fields) {
   for (const Field field : fields) {
     const bool shown = field.name == "content-type" || field.name == "user-agent";
     if (net::grpc::is_reserved(field.name) && !shown) continue;
+    // Part of the status, which travels by itself.
+    if (field.name == "grpc-status-details-bin") continue;
     if (!field.name.ends_with("-bin")) {
       metadata.add(field.name, field.value);
     } else if (const auto bytes = base64_decode_any(field.value)) {

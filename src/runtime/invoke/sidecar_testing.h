@@ -82,6 +82,8 @@ class TestServer {
 class StaticResolver final : public peers::Resolver {
  public:
   std::map<std::string, std::string, std::less<>> addresses;
+  /// Given once, before the others.
+  std::vector<std::string> first;
   int evicted = 0;
 
   Task<Result<>> init(components::nameresolution::Instance) override { co_return Result<>(); }
@@ -90,6 +92,11 @@ class StaticResolver final : public peers::Resolver {
     return std::nullopt;
   }
   Task<Result<std::string>> resolve(components::nameresolution::ResolveRequest request) override {
+    if (!first.empty()) {
+      std::string address = std::move(first.front());
+      first.erase(first.begin());
+      co_return address;
+    }
     const auto found = addresses.find(request.id);
     if (found == addresses.end()) co_return fail(Code::not_found, "no address of " + request.id);
     co_return found->second;
@@ -149,6 +156,7 @@ class Sidecar {
     settings.identity.host_address = "10.0.0.1";
     settings.host_name = "test-host";
     settings.metrics = &metrics;
+    settings.body_bytes_max = 0;
     settings.retry_pause = 10ms;
     settings.peers.ping_after = 50ms;
     settings.peers.ping_timeout = 50ms;

@@ -64,6 +64,12 @@ class SocketStore final : public state::Store, state::Transactional, state::Quer
   Task<Result<>> multi(state::TransactionRequest request) override {
     return write(kTransact, to_message(request), &component_error);
   }
+  // Asked with the first transaction, as upstream does.
+  Task<void> learn_limit() override {
+    if (!limits_transactions_ || std::exchange(limit_asked_, true)) co_return;
+    const auto asked = co_await ask_operations_max();
+    if (!asked) log.error("failed to get multi max size from state store: ", asked.error());
+  }
   [[nodiscard]] std::optional<std::size_t> operations_max() const noexcept override {
     return operations_max_;
   }
@@ -84,15 +90,12 @@ class SocketStore final : public state::Store, state::Transactional, state::Quer
   Connection connection_;
   bool queriable_;
   bool limits_transactions_;
+  bool limit_asked_ = false;
   std::optional<std::size_t> operations_max_;
 };
 
 Task<Result<>> SocketStore::init() {
   OUT_CO_CHECK(co_await connection_.open());
-  if (limits_transactions_ && transactional() != nullptr) {
-    const auto asked = co_await ask_operations_max();
-    if (!asked) log.error("failed to get multi max size from state store: ", asked.error());
-  }
   co_return Result<>();
 }
 

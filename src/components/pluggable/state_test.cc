@@ -330,6 +330,7 @@ TEST(PluggableState, TransactionsKeepTheirOrderAndTheirLimit) {
                      });
   fixture.start();
   fixture.with_store([](state::Store* store, Fixture*) -> Task<void> {
+    co_await store->transactional()->learn_limit();
     EXPECT_EQ(store->transactional()->operations_max(), 9U);
     state::TransactionRequest request;
     request.operations.emplace_back(state::SetRequest{.key = "a"});
@@ -343,6 +344,7 @@ TEST(PluggableState, AProgramThatCannotTellItsLimitHasNone) {
   Fixture fixture;
   fixture.start();
   fixture.with_store([](state::Store* store, Fixture*) -> Task<void> {
+    co_await store->transactional()->learn_limit();
     EXPECT_EQ(store->transactional()->operations_max(), std::nullopt);
     co_return;
   });
@@ -375,8 +377,8 @@ TEST(PluggableState, QueriesTravelAsTheirParts) {
   fixture.with_store([](state::Store* store, Fixture*) -> Task<void> {
     auto query = state::parse_query(
         R"({"filter":{"OR":[{"EQ":{"person.org":"Dev Ops"}},
-        {"AND":[{"IN":{"state":["CA",1.5,true]}},{"NEQ":{"x":null}}]}]},"sort":[{"key":"a","order":"DESC"},{"key":"b"}],
-        "page":{"limit":3,"token":"t"}})");
+        {"AND":[{"IN":{"state":["CA",1.5,true]}},{"NEQ":{"x":null}}]}]},
+        "sort":[{"key":"a","order":"DESC"},{"key":"b"}],"page":{"limit":3,"token":"t"}})");
     const auto answer = co_await store->queriable()->query(*std::move(query), Properties());
     EXPECT_EQ(answer->token, "next");
     EXPECT_EQ(answer->results.at(0).key, "k");

@@ -120,6 +120,8 @@ class Transactional {
  public:
   /// An ETag that does not match fails the whole with etag_mismatch().
   virtual Task<Result<>> multi(TransactionRequest request) = 0;
+  /// For stores that must be asked for their limit: called before operations_max().
+  virtual Task<void> learn_limit() { co_return; }
   /// The most operations of one call; nullopt: no limit.
   [[nodiscard]] virtual std::optional<std::size_t> operations_max() const noexcept {
     return std::nullopt;

@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "components/pubsub/registry.h"
+#include "components/secretstores/registry.h"
 #include "components/state/registry.h"
 
 namespace outrigger::runtime {
@@ -79,50 +80,71 @@ metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subsc
 
 }  // namespace
 
-Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers)
+Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers,
+               components::pluggable::Registry pluggable)
     : loops_(loops),
       shared_(shared),
       workers_(workers),
       observer_(std::make_unique<LoadMetrics>(shared.metrics.service)),
+      pluggable_(std::move(pluggable)),
+      secret_kinds_(pluggable_.secret_stores(components::secretstores::kinds())),
+      state_kinds_(pluggable_.state_stores(components::state::kinds())),
+      broker_kinds_(pluggable_.brokers(components::pubsub::kinds())),
       processor_(processor_settings(shared.settings), workers[0]->secrets().source(),
                  observer_.get()) {
   const Identity& identity = shared.settings.identity;
   secrets::Loader::Settings secrets;
   secrets.app_id = identity.app_id;
   secrets.app_namespace = identity.app_namespace;
+  secrets.kinds = secret_kinds_;
   secrets_ = std::make_unique<secrets::Loader>(
       loops,
       services_of<secrets::Service>(workers,
                                     [](Worker& w) -> secrets::Service& { return w.secrets(); }),
       std::move(secrets));
+  make_state_loader();
+  make_pubsub_loader();
+  processor_.add(*secrets_);
+  processor_.add(*state_);
+  processor_.add(*pubsub_);
+}
+
+void Blocks::make_state_loader() {
+  const Identity& identity = shared_.settings.identity;
   state::Loader::Settings state;
   state.owner = {identity.app_id, identity.own_namespace.value_or("")};
   state.app_namespace = identity.app_namespace;
   if (identity.kubernetes) state.mode = resources::Mode::kubernetes;
+  state.kinds = state_kinds_;
   state_ = std::make_unique<state::Loader>(
-      loops,
-      services_of<state::Service>(workers, [](Worker& w) -> state::Service& { return w.state(); }),
+      loops_,
+      services_of<state::Service>(workers_, [](Worker& w) -> state::Service& { return w.state(); }),
       std::move(state));
+}
+
+void Blocks::make_pubsub_loader() {
+  const Identity& identity = shared_.settings.identity;
   pubsub::SubscriptionManager::Options manager{
-      loops,
+      loops_,
       services_of<pubsub::Subscriber>(
-          workers, [](Worker& w) -> pubsub::Subscriber& { return w.subscriber(); }),
-      identity.app_id, !shared.settings.options.app.skip_subscribe_call,
+          workers_, [](Worker& w) -> pubsub::Subscriber& { return w.subscriber(); }),
+      identity.app_id, !shared_.settings.options.app.skip_subscribe_call,
       [this] { facts_changed(); }};
   subscriptions_ = std::make_unique<pubsub::SubscriptionManager>(std::move(manager));
+  pubsub::OutboxReaders::Options readers{
+      loops_, services_of<pubsub::Outbox>(workers_,
+                                          [](Worker& w) -> pubsub::Outbox& { return w.outbox(); })};
+  outbox_readers_ = std::make_unique<pubsub::OutboxReaders>(std::move(readers));
   pubsub::Loader::Options pubsub{
-      loops,
-      components::pubsub::kinds(),
-      services_of<pubsub::Service>(workers,
+      loops_,
+      broker_kinds_,
+      services_of<pubsub::Service>(workers_,
                                    [](Worker& w) -> pubsub::Service& { return w.pubsub(); }),
       *subscriptions_,
-      nullptr,
+      outbox_readers_.get(),
       identity.app_id,
       identity.app_namespace};
   pubsub_ = std::make_unique<pubsub::Loader>(std::move(pubsub));
-  processor_.add(*secrets_);
-  processor_.add(*state_);
-  processor_.add(*pubsub_);
 }
 
 Blocks::~Blocks() = default;
@@ -181,9 +203,13 @@ Task<void> Blocks::app_changed(bool healthy) {
   }
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
+  co_await outbox_readers_->start();
 }
 
-Task<void> Blocks::stop_subscriptions() { co_await subscriptions_->shut_down(); }
+Task<void> Blocks::stop_subscriptions() {
+  co_await subscriptions_->shut_down();
+  co_await outbox_readers_->shut_down();
+}
 
 Task<void> Blocks::close() {
   co_await processor_.close();

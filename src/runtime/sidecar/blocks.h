@@ -4,9 +4,11 @@
 #include <vector>
 
 #include "base/env.h"
+#include "components/pluggable/registry.h"
 #include "runtime/processor/processor.h"
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
+#include "runtime/pubsub/outbox_readers.h"
 #include "runtime/secrets/loader.h"
 #include "runtime/sidecar/worker.h"
 #include "runtime/state/loader.h"
@@ -17,7 +19,9 @@ namespace outrigger::runtime {
 /// runs them, and the subscriptions. On loop 0.
 class Blocks {
  public:
-  Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers);
+  /// `pluggable`: the component programs that were found.
+  Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers,
+         components::pluggable::Registry pluggable);
   /// close() must have ended.
   ~Blocks();
 
@@ -30,6 +34,8 @@ class Blocks {
   Task<void> close();
 
  private:
+  void make_state_loader();
+  void make_pubsub_loader();
   Task<void> load_endpoints();
   Task<void> publish_facts();
   void facts_changed();
@@ -41,8 +47,13 @@ class Blocks {
   bool publishing_ = false;
   bool publish_again_ = false;
   std::unique_ptr<processor::LoadObserver> observer_;
+  components::pluggable::Registry pluggable_;
+  std::vector<components::Kind<components::secretstores::SecretStore>> secret_kinds_;
+  std::vector<components::Kind<components::state::Store>> state_kinds_;
+  std::vector<components::Kind<components::pubsub::Broker>> broker_kinds_;
   processor::Processor processor_;
   std::unique_ptr<pubsub::SubscriptionManager> subscriptions_;
+  std::unique_ptr<pubsub::OutboxReaders> outbox_readers_;
   std::unique_ptr<secrets::Loader> secrets_;
   std::unique_ptr<state::Loader> state_;
   std::unique_ptr<pubsub::Loader> pubsub_;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/scope.h"
+#include "components/pluggable/discovery.h"
 #include "net/http/server.h"
 #include "runtime/app/health.h"
 #include "runtime/sidecar/blocks.h"
@@ -47,6 +48,7 @@ struct Sidecar::Impl {
   Task<void> life();
   Task<Result<>> begin();
   Task<Result<>> wait_for_app();
+  Task<void> app_is_there();
   Task<void> hold_shutdown();
   Task<void> end();
   Task<Result<>> make_workers();
@@ -143,7 +145,15 @@ Task<Result<>> Sidecar::Impl::begin() {
   }
   OUT_CO_CHECK(co_await make_workers());
 
-  blocks = std::make_unique<Blocks>(loops, *shared, workers);
+  components::pluggable::DiscoveryOptions sockets;
+  sockets.folder = options.pluggable_socket_folder;
+  auto programs = co_await components::pluggable::discover(std::move(sockets));
+  if (!programs) {
+    log.error("could not initialize pluggable components ", programs.error());
+    programs.emplace();
+  }
+  components::pluggable::Registry pluggable(*std::move(programs));
+  blocks = std::make_unique<Blocks>(loops, *shared, workers, std::move(pluggable));
   OUT_CO_CHECK(co_await blocks->load());
   OUT_CO_CHECK(co_await servers->open_api(workers));
   OUT_CO_CHECK(co_await servers->open_internal(workers));
@@ -169,16 +179,19 @@ Task<Result<>> Sidecar::Impl::make_workers() {
 
 Task<Result<>> Sidecar::Impl::wait_for_app() {
   const options::App& app = options.app;
-  background->spawn(follow_app_health());
-  if (app.port == 0) co_return Result<>();
+  if (app.port == 0) {
+    co_await app_is_there();
+    co_return Result<>();
+  }
   log.info("application protocol: ", to_string(app.protocol), ". waiting on port ", app.port,
            ".  This will block until the app is listening on that port.");
   OUT_CO_CHECK(co_await app::wait_for_port(channel_options(options)));
   if (app.concurrency_max > 0) log.info("app max concurrency set to ", app.concurrency_max);
   if (!app.health_check) {
-    app_health_changed(true);
+    co_await app_is_there();
     co_return Result<>();
   }
+  background->spawn(follow_app_health());
   shared->gate.set_healthy(false);
   app::HealthOptions health;
   health.path = app.health_check->path;
@@ -189,6 +202,12 @@ Task<Result<>> Sidecar::Impl::wait_for_app() {
   background->spawn(
       app::watch_health(*prober, health, [this](bool healthy) { app_health_changed(healthy); }));
   co_return Result<>();
+}
+
+// Unprobed, the application is healthy for good; its subscriptions stand before we are ready.
+Task<void> Sidecar::Impl::app_is_there() {
+  app_health_changed(true);
+  co_await blocks->app_changed(true);
 }
 
 void Sidecar::Impl::app_health_changed(bool healthy) {

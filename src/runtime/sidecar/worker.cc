@@ -75,6 +75,7 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       secrets_(secrets_settings(shared)),
       state_(state_settings(shared)),
       pubsub_(pubsub_settings(shared, tracer_)),
+      outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
       http_(shared.http_settings, router_, shared.metrics),
       public_http_(shared.public_settings, router_, shared.metrics),
@@ -82,6 +83,8 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       internal_gate_(shared.internal_gate, shared.metrics),
       grpc_api_(service_options(shared.settings)),
       grpc_internal_(service_options(shared.settings)) {
+  outbox_bridge_.connect(state_, outbox_);
+  state_.set_outbox(outbox_bridge_);
   invoke_.set_resolver(resolver);
   add_routes();
   add_methods();
@@ -124,6 +127,7 @@ Result<> Worker::open_app() {
 Task<void> Worker::close() {
   co_await grpc_api_.drain();
   co_await grpc_internal_.drain();
+  co_await outbox_.close();
   co_await invoke_.close();
   if (app_) co_await app_->close();
 }

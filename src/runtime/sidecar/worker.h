@@ -12,9 +12,11 @@
 #include "runtime/health/health.h"
 #include "runtime/invoke/service.h"
 #include "runtime/metadata/service.h"
+#include "runtime/pubsub/outbox.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
 #include "runtime/secrets/service.h"
+#include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
 
@@ -60,6 +62,7 @@ class Worker {
   state::Service& state() noexcept { return state_; }
   pubsub::Service& pubsub() noexcept { return pubsub_; }
   pubsub::Subscriber& subscriber() noexcept { return subscriber_; }
+  pubsub::Outbox& outbox() noexcept { return outbox_; }
   net::RequestHandler& http() noexcept { return http_; }
   net::RequestHandler& public_http() noexcept { return public_http_; }
   net::RequestHandler& grpc_api() noexcept { return grpc_api_; }
@@ -74,8 +77,10 @@ class Worker {
   telemetry::Tracer tracer_;
   invoke::Service invoke_;
   secrets::Service secrets_;
+  OutboxBridge outbox_bridge_;
   state::Service state_;
   pubsub::Service pubsub_;
+  pubsub::Outbox outbox_;
   pubsub::Subscriber subscriber_;
   api::Router router_;
   api::HttpApi http_;

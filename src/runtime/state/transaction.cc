@@ -79,8 +79,9 @@ Result<std::vector<stores::Operation>> read_steps(OpenStore& store, Transaction&
 Task<Result<>> Service::transact(Transaction request) {
   OUT_CO_CHECK(check_transactional(request.store, request.face));
   OUT_CO_TRY(const auto store, open_store(request.store, request.face));
-  OUT_CO_TRY(auto operations, read_steps(*store, request));
   const OpenStore::Use use(*store);
+  co_await store->store().transactional()->learn_limit();
+  OUT_CO_TRY(auto operations, read_steps(*store, request));
   if (outbox_ != nullptr && outbox_->enabled(store->name())) {
     auto published = co_await outbox_->publish_internal(store->name(), std::move(operations),
                                                         std::move(request.trace));

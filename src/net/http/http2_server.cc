@@ -141,7 +141,10 @@ class Http2Server final : public Protocol, http2::Handler {
   http2::Session& session() noexcept { return session_; }
   Host& host() noexcept { return host_; }
   Scope& scope() noexcept { return scope_; }
-  void flush() { writer_.request(); }
+  void flush() {
+    sent_since_ping_ = true;
+    writer_.request();
+  }
   [[nodiscard]] bool over() const noexcept { return over_; }
   void remove(Exchange* exchange) {
     exchanges_.erase(exchange);
@@ -185,6 +188,11 @@ class Http2Server final : public Protocol, http2::Handler {
     if (least == Duration::zero()) return;
     const bool early = last_ping_ != TimePoint() && loop_.now() - last_ping_ < least;
     last_ping_ = loop_.now();
+    // Clients measure the bandwidth by a ping for what they receive: those are no strikes.
+    if (std::exchange(sent_since_ping_, false)) {
+      ping_strikes_ = 0;
+      return;
+    }
     if (!early) return;
     if (++ping_strikes_ > kPingStrikesMax) {
       session_.terminate(http2::ErrorCode::enhance_your_calm, "too_many_pings");
@@ -236,6 +244,7 @@ class Http2Server final : public Protocol, http2::Handler {
   TimePoint idle_since_ = Loop::current().now();
   TimePoint last_ping_;
   int ping_strikes_ = 0;
+  bool sent_since_ping_ = false;
   bool ping_waiting_ = false;
   bool failed_ = false;
   bool over_ = false;

@@ -60,6 +60,16 @@ TEST(GrpcStatus, AnErrorSurvivesTheWire) {
   EXPECT_EQ(error.details()->help_links.at(0).url, "https://docs.dapr.io/x");
 }
 
+TEST(GrpcStatus, TheDomainOfAnotherProgramsErrorIsKept) {
+  ErrorDetails details;
+  details.reason = "R";
+  EXPECT_EQ(details.domain, "dapr.io");
+  details.domain = "a-component";
+  Headers trailers;
+  append_status(trailers, to_status(Error(Code::aborted, "no").with_details(std::move(details))));
+  EXPECT_EQ(to_error(status_of(trailers)).details()->domain, "a-component");
+}
+
 TEST(GrpcStatus, APlainErrorHasNoDetailsAndAnEmptyMessageIsStillSent) {
   Headers trailers;
   append_status(trailers, to_status(Error(Code::not_found, "")));

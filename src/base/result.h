@@ -31,8 +31,8 @@ using Result = std::expected<T, Error>;
 }
 
 /// Logs the broken promise and ends the process. Reached through OUT_ASSERT only.
-[[noreturn]] void assertion_failed(
-    const char* expression, std::source_location where = std::source_location::current());
+[[noreturn]] void assertion_failed(const char* expression,
+                                   std::source_location where = std::source_location::current());
 
 }  // namespace outrigger
 
@@ -62,4 +62,5 @@ using Result = std::expected<T, Error>;
 /// `OUT_CHECK(f());` returns the error of a call whose value does not matter.
 #define OUT_CHECK(...) OUT_CHECK_IMPL(return, OUT_CONCAT(out_check_, __COUNTER__), __VA_ARGS__)
 /// `OUT_CO_CHECK(co_await f());`: the same inside a coroutine.
-#define OUT_CO_CHECK(...) OUT_CHECK_IMPL(co_return, OUT_CONCAT(out_check_, __COUNTER__), __VA_ARGS__)
+#define OUT_CO_CHECK(...) \
+  OUT_CHECK_IMPL(co_return, OUT_CONCAT(out_check_, __COUNTER__), __VA_ARGS__)

@@ -27,7 +27,8 @@ class ChannelProber final : public Prober {
 
   Task<bool> probe() override {
     if (is_grpc_) {
-      auto reply = co_await grpc_.unary(std::string(kHealthMethod), "", {});
+      net::grpc::CallOptions options;
+      auto reply = co_await grpc_.unary(std::string(kHealthMethod), "", std::move(options));
       co_return reply && reply->status.ok();
     }
     net::Request request;

@@ -17,7 +17,8 @@ void write_details(json::Writer& out, const ErrorDetails& details) {
   for (const auto& violation : details.field_violations) {
     begin_detail(out, "BadRequest");
     out.key("field_violations").begin_array().begin_object();
-    out.member("field", violation.field).member("description", violation.description);
+    if (!violation.field.empty()) out.member("field", violation.field);
+    out.member("description", violation.description);
     out.end_object().end_array().end_object();
   }
   for (const auto& link : details.help_links) {
@@ -28,8 +29,8 @@ void write_details(json::Writer& out, const ErrorDetails& details) {
   }
   for (const auto& resource : details.resources) {
     begin_detail(out, "ResourceInfo");
-    out.member("resource_type", resource.type).member("resource_name", resource.name);
-    out.member("owner", resource.owner).member("description", resource.description);
+    out.member("description", resource.description).member("owner", resource.owner);
+    out.member("resource_name", resource.name).member("resource_type", resource.type);
     out.end_object();
   }
   if (!details.reason.empty()) {

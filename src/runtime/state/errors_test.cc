@@ -52,8 +52,8 @@ std::string info(std::string_view reason, std::string_view metadata = "null") {
          std::string(metadata) + R"(,"reason":")" + std::string(reason) + R"("})";
 }
 const std::string kResource =
-    R"({"@type":"type.googleapis.com/google.rpc.ResourceInfo","resource_type":"state",)"
-    R"("resource_name":"store","owner":"","description":""})";
+    R"({"@type":"type.googleapis.com/google.rpc.ResourceInfo","description":"","owner":"",)"
+    R"("resource_name":"store","resource_type":"state"})";
 
 TEST(StateErrors, WithoutAnyStoreNoneIsConfigured) {
   Fixture api;
@@ -95,8 +95,10 @@ TEST(StateErrors, AnUnknownStoreIsNotFound) {
 }
 
 std::string violation(std::string_view field, std::string_view message) {
-  return R"({"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{"field":")" +
-         std::string(field) + R"(","description":")" + std::string(message) + R"("}]})";
+  std::string text =
+      R"({"@type":"type.googleapis.com/google.rpc.BadRequest","field_violations":[{)";
+  if (!field.empty()) text.append(R"("field":")").append(field).append(R"(",)");
+  return text.append(R"("description":")").append(message).append(R"("}]})");
 }
 
 TEST(StateErrors, AKeyWithTheSeparatorIsIllegalOverHttp) {

@@ -177,6 +177,8 @@ class RequestReader {
   /// nullopt if nothing was wrong.
   [[nodiscard]] std::optional<std::string> error() const {
     if (errors_.empty()) return std::nullopt;
+    // What is wrong with the request as a whole is not counted.
+    if (errors_.front().starts_with("''")) return errors_.front();
     std::vector<std::string> sorted = errors_;
     std::ranges::sort(sorted);
     std::string message = std::to_string(sorted.size()) + " error(s) decoding:\n\n";

@@ -14,12 +14,12 @@ class StepReader {
 
   Result<stores::Operation> operator()(Save& step) {
     OUT_CHECK(put_prefix(step.request.key));
-    if (step.refusal) return fail(errors_.not_transacted(*step.refusal));
+    if (!refusal) refusal = std::move(step.refusal);
     return stores::Operation(std::move(step.request));
   }
   Result<stores::Operation> operator()(Remove& step) {
     OUT_CHECK(put_prefix(step.request.key));
-    if (step.refusal) return fail(errors_.not_transacted(*step.refusal));
+    if (!refusal) refusal = std::move(step.refusal);
     return stores::Operation(std::move(step.request));
   }
   Result<stores::Operation> operator()(UnknownOperation& step) {
@@ -32,6 +32,9 @@ class StepReader {
   Result<stores::Operation> operator()(MalformedOperation& step) {
     return fail(std::move(step.error));
   }
+
+  /// The first option that no store takes.
+  std::optional<Error> refusal;
 
  private:
   Result<> put_prefix(std::string& key) {
@@ -48,13 +51,18 @@ class StepReader {
   Face face_;
 };
 
-Result<std::vector<stores::Operation>> read_steps(OpenStore& store, Transaction& request) {
+struct Steps {
+  std::vector<stores::Operation> operations;
+  std::optional<Error> refusal;
+};
+
+Result<Steps> read_steps(OpenStore& store, Transaction& request) {
   const StoreErrors errors(store.name(), request.face);
   std::vector<stores::Operation> operations;
   operations.reserve(request.steps.size());
   StepReader reader(store, request.face);
   for (TransactionStep& step : request.steps) {
-    OUT_TRY(auto operation, std::visit(reader, step));
+    OUT_TRY(auto operation, std::visit([&](auto& one) { return reader(one); }, step));
     operations.push_back(std::move(operation));
   }
   const auto max = store.store().transactional()->operations_max();
@@ -71,7 +79,7 @@ Result<std::vector<stores::Operation>> read_steps(OpenStore& store, Transaction&
                : errors.not_transacted(done.error()));
     }
   }
-  return operations;
+  return Steps{std::move(operations), std::move(reader.refusal)};
 }
 
 }  // namespace
@@ -81,8 +89,10 @@ Task<Result<>> Service::transact(Transaction request) {
   OUT_CO_TRY(const auto store, open_store(request.store, request.face));
   const OpenStore::Use use(*store);
   co_await store->store().transactional()->learn_limit();
-  OUT_CO_TRY(auto operations, read_steps(*store, request));
-  if (outbox_ != nullptr && outbox_->enabled(store->name())) {
+  OUT_CO_TRY(auto steps, read_steps(*store, request));
+  std::vector<stores::Operation> operations = std::move(steps.operations);
+  const bool publishes = outbox_ != nullptr && outbox_->enabled(store->name());
+  if (publishes && !steps.refusal) {
     auto published = co_await outbox_->publish_internal(store->name(), std::move(operations),
                                                         std::move(request.trace));
     if (!published) co_return std::unexpected(std::move(published).error());
@@ -94,7 +104,9 @@ Task<Result<>> Service::transact(Transaction request) {
   stores::Transactional& transactional = *store->store().transactional();
   const Stopwatch watch;
   Result<> done;
-  if (!settings_.policy) {
+  if (steps.refusal) {
+    done = fail(*std::move(steps.refusal));
+  } else if (!settings_.policy) {
     done = co_await transactional.multi(std::move(multi));
   } else {
     Attempt attempt = [&] { return transactional.multi(multi); };

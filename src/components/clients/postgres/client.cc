@@ -60,11 +60,13 @@ Task<Result<Reply>> Client::persist(Unit unit, Effect effect) {
     const bool last = attempt == kAttemptsMax;
     if (reply) {
       if (!reply->refusal || last) co_return reply;
-      if (out_of_date(*reply->refusal)) {
+      const bool elsewhere =
+          settings_->hosts.size() > 1 && reply->refusal->sqlstate == sqlstate::kReadOnly;
+      if (elsewhere || out_of_date(*reply->refusal)) {
         connection->retire();
       } else if (gave_way(*reply->refusal)) {
         // At random, or the same transactions would meet again.
-        const auto most = static_cast<std::uint64_t>(20 * attempt);
+        const auto most = std::uint64_t{20} * static_cast<std::uint64_t>(attempt);
         auto slept = co_await sleep_for(std::chrono::milliseconds(1 + fast_random_below(most)));
         if (!slept) co_return fail(std::move(slept).error());
       } else if (!reply->refusal->stray) {
@@ -148,22 +150,17 @@ Task<void> Client::connect() {
   auto slept = co_await sleep_for(backoff(failures_));
   Result<std::unique_ptr<Connection>> made = fail(Code::cancelled, "closed");
   if (slept) made = co_await Connection::dial(settings_);
-  Result<> started;
-  if (made) {
-    started = (*made)->start(this);
-  } else {
-    started = fail(std::move(made).error());
-  }
+  auto started = made ? (*made)->start(this) : Result<>();
   connecting_ = false;
   ++attempts_;
-  if (started) {
+  if (made && started) {
     failures_ = 0;
     failure_.reset();
     connections_.push_back(std::move(*made));
     if (!age_timer_.running()) age_timer_.start(kAgeCheck);
   } else {
     ++failures_;
-    failure_ = std::move(started).error();
+    failure_ = made ? std::move(started).error() : std::move(made).error();
     settings_->connections.fetch_sub(1);
     log.debug("connecting: ", *failure_);
   }

@@ -27,8 +27,15 @@ class Readiness final : FdWatch::Handler {
   Completion<> done_;
 };
 
-std::unexpected<Error> unreachable(std::string_view why) {
-  return fail(Code::unavailable, "failed to connect to the database: " + std::string(trim(why)));
+/// libpq's message on one line, without its hints.
+std::string one_line(std::string_view message) {
+  std::string line;
+  for (const auto part : split(message, '\n')) {
+    if (part.empty() || part.starts_with('\t')) continue;
+    if (!line.empty()) line += "; ";
+    line += part;
+  }
+  return line;
 }
 
 Task<Result<Handle>> dial_one(std::shared_ptr<const Settings> settings, Host host) {
@@ -56,13 +63,13 @@ Task<Result<Handle>> dial_one(std::shared_ptr<const Settings> settings, Host hos
     if (!ready) co_return fail(std::move(ready).error());
     wanted = PQconnectPoll(handle.get());
   }
-  co_return unreachable(PQerrorMessage(handle.get()));
+  co_return fail(Code::unavailable, one_line(PQerrorMessage(handle.get())));
 }
 
 /// The addresses of all hosts, in order.
 Task<Result<std::vector<Host>>> find_addresses(std::shared_ptr<const Settings> settings) {
   std::vector<Host> found;
-  std::optional<Error> why;
+  std::string why;
   for (const Host& host : settings->hosts) {
     if (host.is_unix() || !host.address.empty() || host.name.empty()) {
       found.push_back(host);
@@ -71,7 +78,7 @@ Task<Result<std::vector<Host>>> find_addresses(std::shared_ptr<const Settings> s
     auto addresses = co_await net::resolve(host.name);
     if (!addresses) {
       if (addresses.error().code() != Code::unavailable) co_return fail(addresses.error());
-      why = std::move(addresses).error();
+      why += (why.empty() ? "" : "; ") + addresses.error().message();
       continue;
     }
     for (auto& address : *addresses) {
@@ -79,7 +86,7 @@ Task<Result<std::vector<Host>>> find_addresses(std::shared_ptr<const Settings> s
     }
   }
   if (settings->hosts.empty()) found.emplace_back();
-  if (found.empty()) co_return unreachable(why ? why->message() : "no host");
+  if (found.empty()) co_return fail(Code::unavailable, "failed to connect to the database: " + why);
   co_return found;
 }
 
@@ -89,18 +96,19 @@ Task<Result<std::unique_ptr<Connection>>> Connection::dial(
     std::shared_ptr<const Settings> settings) {
   OUT_CO_TRY(auto hosts, co_await find_addresses(settings));
   Cancellation* const outer = co_await this_cancellation();
-  Error why(Code::unavailable, "failed to connect to the database");
+  std::string why;
   for (Host& host : hosts) {
     auto handle = co_await with_timeout(dial_one(settings, host), settings->connect_timeout);
     if (handle) co_return std::make_unique<Connection>(std::move(*handle), settings);
     if (outer != nullptr && outer->requested()) co_return fail(std::move(handle).error());
-    why = std::move(handle).error();
-    if (why.code() != Code::deadline_exceeded) continue;
-    const std::string& name = host.address.empty() ? host.name : host.address;
-    why =
-        Error(Code::unavailable, "failed to connect to the database at " + name + ": i/o timeout");
+    if (!why.empty()) why += "; ";
+    if (handle.error().code() == Code::deadline_exceeded) {
+      why += (host.address.empty() ? host.name : host.address) + ": i/o timeout";
+    } else {
+      why += handle.error().message();
+    }
   }
-  co_return fail(std::move(why));
+  co_return fail(Code::unavailable, "failed to connect to the database: " + why);
 }
 
 }  // namespace outrigger::components::postgres

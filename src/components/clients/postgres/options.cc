@@ -212,6 +212,8 @@ Result<std::shared_ptr<const Settings>> make_settings(const ConnectionOptions& o
   // emplace: what the user says stays. Kerberos would ask its servers and block.
   parameters.emplace("gssencmode", "disable");
   parameters.emplace("client_encoding", "UTF8");
+  // A peer that has gone without a word is noticed by the next minute's probe.
+  parameters.emplace("keepalives_idle", "60");
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count();
   parameters.emplace("tcp_user_timeout", std::to_string(std::min<std::int64_t>(millis, 1 << 30)));
   settings->parameters = std::move(parameters);

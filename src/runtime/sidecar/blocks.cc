@@ -2,6 +2,7 @@
 
 #include "base/build_info.h"
 #include "base/duration.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "components/pubsub/registry.h"
 #include "components/secretstores/registry.h"
@@ -11,6 +12,8 @@ namespace outrigger::runtime {
 namespace {
 
 const Logger log("dapr.runtime");
+
+constexpr std::size_t kAppConfigBytesMax = 4U << 20;
 
 /// What becomes of components, as metrics.
 class LoadMetrics final : public processor::LoadObserver {
@@ -196,11 +199,42 @@ Task<void> Blocks::load_endpoints() {
   }
 }
 
+// What the application says here is about its actors, which come later; it is asked all the same,
+// for applications may wait for the question.
+Task<void> Blocks::ask_app_config() {
+  app::Channel* app = workers_[0]->app();
+  if (app == nullptr || app->is_grpc()) co_return;
+  if (shared_.settings.options.app.skip_config_call) {
+    log.warn(
+        "Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' "
+        "flag/annotation)");
+    co_return;
+  }
+  net::Request request;
+  request.method = "GET";
+  request.target = "/dapr/config";
+  request.headers.add("Content-Type", "application/json");
+  request.headers.add("Dapr-App-Id", shared_.settings.identity.app_id);
+  auto response = co_await app->http(std::move(request));
+  if (!response) {
+    log.warn("failed to load the application's configuration: ", response.error());
+    co_return;
+  }
+  auto body = co_await response->body.read_all(kAppConfigBytesMax);
+  if (response->status != 200) co_return;
+  if (!body || (!body->empty() && !json::is_valid(*body))) {
+    log.warn("the application's answer to GET /dapr/config is not JSON");
+    co_return;
+  }
+  log.info("Application configuration loaded");
+}
+
 Task<void> Blocks::app_changed(bool healthy) {
   if (!healthy) {
     co_await subscriptions_->app_unhealthy();
     co_return;
   }
+  if (!std::exchange(app_config_asked_, true)) co_await ask_app_config();
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
   co_await outbox_readers_->start();

@@ -37,6 +37,7 @@ class Blocks {
   void make_state_loader();
   void make_pubsub_loader();
   Task<void> load_endpoints();
+  Task<void> ask_app_config();
   Task<void> publish_facts();
   void facts_changed();
 
@@ -46,6 +47,7 @@ class Blocks {
   Scope scope_;
   bool publishing_ = false;
   bool publish_again_ = false;
+  bool app_config_asked_ = false;
   std::unique_ptr<processor::LoadObserver> observer_;
   components::pluggable::Registry pluggable_;
   std::vector<components::Kind<components::secretstores::SecretStore>> secret_kinds_;

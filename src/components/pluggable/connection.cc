@@ -16,6 +16,8 @@ constexpr Logger log("pluggable-components-grpc-connector");
 
 // Until another loop has initialised the component.
 constexpr Duration kPoll = 5ms;
+// The first time the component's init timeout holds; later the calls that wait have none of theirs.
+constexpr Duration kAgainPatience = 30s;
 
 }  // namespace
 
@@ -86,8 +88,12 @@ Task<Result<>> Connection::initialise() {
     // What is left of connections to a program before this one.
     if (identity_ != 0) link_->client.forget(link_->endpoint);
     if (turn == Session::Turn::mine) {
-      if (identity_ != 0) log.info("component ", name_, " was started anew: initialising it again");
-      auto features = co_await introduce();
+      std::optional<Duration> timeout;
+      if (identity_ != 0) {
+        log.info("component ", name_, " was started anew: initialising it again");
+        timeout = kAgainPatience;
+      }
+      auto features = co_await introduce(timeout);
       session_->end(identity, features ? &*features : nullptr);
       if (!features) co_return fail(std::move(features).error());
     }
@@ -96,14 +102,16 @@ Task<Result<>> Connection::initialise() {
   }
 }
 
-Task<Result<std::vector<std::string>>> Connection::introduce() {
+Task<Result<std::vector<std::string>>> Connection::introduce(std::optional<Duration> timeout) {
   // The requests and answers of all kinds of components are alike.
   proto::InitRequest request;
   copy_to(properties_, request.mutable_metadata()->mutable_properties());
+  auto options = call_options();
+  options.timeout = timeout;
   auto initialised =
-      co_await link_->channel.unary(method("Init"), request.SerializeAsString(), call_options());
+      co_await link_->channel.unary(method("Init"), request.SerializeAsString(), options);
   OUT_CO_CHECK(read_reply<proto::InitResponse>(initialised, &plain_error));
-  auto reply = co_await link_->channel.unary(method("Features"), std::string(), call_options());
+  auto reply = co_await link_->channel.unary(method("Features"), std::string(), options);
   OUT_CO_TRY(const auto answer, read_reply<proto::FeaturesResponse>(reply, &plain_error));
   co_return std::vector<std::string>(answer.features().begin(), answer.features().end());
 }

@@ -53,7 +53,7 @@ class Connection {
   struct Link;
   [[nodiscard]] bool started_anew() const;
   Task<Result<>> initialise();
-  Task<Result<std::vector<std::string>>> introduce();
+  Task<Result<std::vector<std::string>>> introduce(std::optional<Duration> timeout);
   [[nodiscard]] net::grpc::CallOptions call_options() const;
 
   Target target_;

@@ -16,6 +16,8 @@ constexpr Logger log("dapr.runtime.pubsub.pluggable");
 constexpr Duration kPauseMin = 100ms;
 constexpr Duration kPauseMax = 10s;
 constexpr Duration kPingPatience = 5s;
+// A program that takes no acknowledgements any more is asked for a new stream.
+constexpr Duration kAckPatience = 10s;
 // How long a program may take to see that nothing more is asked of it, so that what was
 // acknowledged last arrives. Upstream's number.
 constexpr Duration kGoodbye = 400ms;
@@ -138,9 +140,10 @@ Task<Result<>> PullSubscription::handle(Stream stream, std::string bytes) {
     // It was given up because this ends, not refused: another shall have it.
     if (closing_ && delivered.error().code() == Code::cancelled) co_return Result<>();
   }
-  const auto written = co_await stream->write(acknowledgement(id, delivered));
+  auto writing = stream->write(acknowledgement(id, delivered));
+  auto written = co_await with_timeout(std::move(writing), kAckPatience);
   if (!written) log.error("error when ack'ing message ", id, " from topic ", topic);
-  co_return Result<>();
+  co_return written;
 }
 
 Task<void> PullSubscription::say_goodbye(Stream stream) {

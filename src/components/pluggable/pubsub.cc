@@ -30,7 +30,8 @@ class SocketBroker final : public pubsub::Broker, pubsub::BulkPublisher, pubsub:
 
   [[nodiscard]] Traits traits() const noexcept override {
     return {.message_ttl = connection_.has("MESSAGE_TTL"),
-            .subscribe_wildcards = connection_.has("SUBSCRIBE_WILDCARDS")};
+            .subscribe_wildcards = connection_.has("SUBSCRIBE_WILDCARDS"),
+            .bulk_subscribe_immediate = connection_.has("BULK_SUBSCRIBE_IMMEDIATE")};
   }
   BulkPublisher* bulk_publisher() noexcept override {
     return connection_.has("BULK_PUBSUB") ? this : nullptr;

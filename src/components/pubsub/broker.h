@@ -128,6 +128,8 @@ class Broker {
   struct Traits {
     bool message_ttl = false;  ///< Reads ttlInSeconds itself.
     bool subscribe_wildcards = false;
+    /// Gives the next message when the one before is done: a batch of several would never fill.
+    bool bulk_subscribe_immediate = false;
   };
   [[nodiscard]] virtual Traits traits() const noexcept = 0;
   virtual BulkPublisher* bulk_publisher() noexcept { return nullptr; }
@@ -136,7 +138,7 @@ class Broker {
 };
 
 /// The broker's abilities in upstream's words: "MESSAGE_TTL", "SUBSCRIBE_WILDCARDS",
-/// "BULK_PUBSUB".
+/// "BULK_PUBSUB", "BULK_SUBSCRIBE_IMMEDIATE".
 [[nodiscard]] std::vector<std::string> features(Broker& broker);
 
 }  // namespace outrigger::components::pubsub

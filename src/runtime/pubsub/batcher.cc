@@ -8,11 +8,13 @@ namespace outrigger::pubsub {
 
 namespace brokers = components::pubsub;
 
-Batcher::Batcher(std::string topic, const BulkSubscribe& options, brokers::DeliverBulk deliver)
+Batcher::Batcher(std::string topic, const BulkSubscribe& options, brokers::DeliverBulk deliver,
+                 Mode mode)
     : topic_(std::move(topic)),
       messages_max_(options.messages_max()),
       await_max_(options.await_max()),
       deliver_(std::move(deliver)),
+      hurry_(mode == Mode::at_once),
       timer_([this] { begin_batch(); }) {}
 
 Task<Result<>> Batcher::add(brokers::Message message) {

@@ -16,8 +16,12 @@ namespace outrigger::pubsub {
 /// Everything belongs to one loop.
 class Batcher {
  public:
+  /// Whether a message waits for others, or only batches with those that wait already: for brokers
+  /// that give the next message when the one before is done.
+  enum class Mode : std::uint8_t { gather, at_once };
   /// `deliver` must live until close() has ended.
-  Batcher(std::string topic, const BulkSubscribe& options, components::pubsub::DeliverBulk deliver);
+  Batcher(std::string topic, const BulkSubscribe& options, components::pubsub::DeliverBulk deliver,
+          Mode mode = Mode::gather);
 
   /// Returns when the message's batch has been handled: no error if the message is done.
   Task<Result<>> add(components::pubsub::Message message);

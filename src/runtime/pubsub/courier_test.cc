@@ -358,6 +358,26 @@ TEST(GrpcDelivery, CallsOnTopicEvent) {
   EXPECT_FALSE(f.metadata.contains("bad name"));
 }
 
+TEST(GrpcDelivery, SendsDataOfTheTypesThatUpstreamSends) {
+  struct Case {
+    std::string_view fields, data;
+  };
+  const Case cases[] = {
+      {R"("datacontenttype":"text/plain","data":"d")", "d"},
+      {R"("datacontenttype":"application/json","data":"d")", R"("d")"},
+      {R"("datacontenttype":"foo/bar","data":"d")", ""},
+      {R"("datacontenttype":"foo/bar","data_base64":"ZA==")", "d"},
+      {R"("datacontenttype":"foo/bar")", ""},
+  };
+  for (const Case& each : cases) {
+    Grpc f;
+    ASSERT_TRUE(f.deliver(R"({"id":"1","type":"t",)" + std::string(each.fields) + "}"));
+    rt::TopicEventRequest request;
+    ASSERT_TRUE(request.ParseFromString(f.messages.at(0)));
+    EXPECT_EQ(request.data(), each.data) << each.fields;
+  }
+}
+
 TEST(GrpcDelivery, UnderstandsTheStatus) {
   Grpc f;
   f.reply("OnTopicEvent", rt::TopicEventResponse::RETRY);

@@ -55,6 +55,16 @@ bool set_value(google::protobuf::Value& out, std::string_view raw, int depth) {
   return false;
 }
 
+// A field `data` of other types than text and JSON is not for gRPC applications: upstream sends
+// them nothing then, and they may rely on it.
+bool has_payload(const CloudEvent& event) {
+  const auto encoded = event.raw("data_base64");
+  if ((encoded && *encoded != "null") || !event.raw("data")) return true;
+  const std::string type = event.text("datacontenttype");
+  return is_text_content_type(type) || is_json_content_type(type) ||
+         is_cloud_event_content_type(type);
+}
+
 template <class Message>
 Result<> fill_event(Message& message, const CloudEvent& event) {
   message.set_id(event.text("id"));
@@ -62,8 +72,10 @@ Result<> fill_event(Message& message, const CloudEvent& event) {
   message.set_type(event.text("type"));
   message.set_spec_version(event.text("specversion"));
   message.set_data_content_type(event.text("datacontenttype"));
-  OUT_TRY(auto data, event.data());
-  message.set_data(std::move(data));
+  if (has_payload(event)) {
+    OUT_TRY(auto data, event.data());
+    message.set_data(std::move(data));
+  }
   auto& extensions = *message.mutable_extensions()->mutable_fields();
   for (const CloudEvent::Field* field : event.extensions()) {
     if (!set_value(extensions[field->name], field->json, 0)) {

@@ -20,8 +20,18 @@ namespace fake_detail = components::pubsub;
 inline net::Target net_target(std::string_view target) { return net::split_target(target); }
 
 /// A broker that keeps what is published, and delivers what the test says.
-class FakeBroker : public fake_detail::Broker {
+class FakeBroker : public fake_detail::Broker, public fake_detail::Pausable {
  public:
+  int pauses = 0;
+  /// Subscriptions at work when it was paused.
+  std::size_t paused_with = 0;
+  Pausable* pausable() noexcept override { return this; }
+  Task<Result<>> pause() override {
+    ++pauses;
+    paused_with = delivers.size();
+    co_return Result<>();
+  }
+  Task<Result<>> resume() override { co_return Result<>(); }
   std::vector<fake_detail::PublishRequest> published;
   std::optional<Error> publish_error;
   /// Publications whose data has this text in it fail with "refused".

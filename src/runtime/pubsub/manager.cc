@@ -280,6 +280,8 @@ Task<void> SubscriptionManager::shut_down() {
   auto acquiring = impl_->turn.acquire();
   [[maybe_unused]] const auto acquired = co_await std::move(acquiring).under(never);
   impl_->active = false;
+  auto pausing = impl_->on_every_loop([](Subscriber* subscriber) { return subscriber->pause(); });
+  co_await std::move(pausing).under(never);
   auto stopping = impl_->reconcile();
   co_await std::move(stopping).under(never);
   auto ending =

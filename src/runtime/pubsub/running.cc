@@ -71,7 +71,9 @@ Task<Result<>> RunningSubscription::open_now() {
     brokers::DeliverBulk deliver = [this](brokers::BulkMessage message) {
       return deliver_bulk(std::move(message));
     };
-    batcher_.emplace(request.topic, subscription.bulk, std::move(deliver));
+    const auto mode =
+        broker.traits().bulk_subscribe_immediate ? Batcher::Mode::at_once : Batcher::Mode::gather;
+    batcher_.emplace(request.topic, subscription.bulk, std::move(deliver), mode);
   }
   brokers::Deliver deliver_one = [this](brokers::Message message) {
     return deliver(std::move(message));

@@ -1,5 +1,8 @@
 #include "runtime/pubsub/subscriber.h"
 
+#include <algorithm>
+#include <set>
+
 #include "base/log.h"
 #include "base/scope.h"
 #include "runtime/pubsub/errors.h"
@@ -8,6 +11,9 @@ namespace outrigger::pubsub {
 namespace {
 
 const Logger log("dapr.runtime.processor.subscription");
+
+// Upstream's limit, so that a component that hangs does not hold the shutdown.
+constexpr auto kPauseMax = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -135,6 +141,23 @@ Task<void> Subscriber::resume(std::string pubsub_name) {
     if (!started) {
       log.error("failed to reload pubsub for subscription streams ", pubsub_name, ": ",
                 started.error());
+    }
+  }
+}
+
+Task<void> Subscriber::pause() {
+  std::set<std::string> names;
+  for (const auto& entry : entries_) names.insert(entry->subscription->pubsub_name);
+  for (const std::string& name : names) {
+    const std::shared_ptr<OpenBroker> broker = service_.find(name);
+    if (broker == nullptr || broker->broker().pausable() == nullptr) continue;
+    log.info("pausing subscriptions on pubsub ", name, " during graceful shutdown");
+    const OpenBroker::Use use(*broker);
+    auto pausing = broker->broker().pausable()->pause();
+    const auto paused = co_await with_timeout(std::move(pausing), kPauseMax);
+    if (!paused && paused.error().code() != Code::unimplemented) {
+      log.warn("failed to pause subscriptions on pubsub ", name,
+               " during graceful shutdown: ", paused.error());
     }
   }
 }

@@ -50,6 +50,9 @@ class Subscriber {
   Task<void> suspend(std::string pubsub_name);
   Task<void> resume(std::string pubsub_name);
 
+  /// Before a graceful end: brokers that can are told to give nothing new, while what they gave is
+  /// worked off.
+  Task<void> pause();
   /// Drains everything, ends the streams and starts nothing any more.
   Task<void> shut_down();
 

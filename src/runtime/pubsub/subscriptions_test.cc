@@ -226,6 +226,34 @@ TEST(Manager, FollowsChangesOfWhatIsDeclared) {
   });
 }
 
+TEST(Manager, PausesBrokersBeforeTheGracefulEndOnly) {
+  World world;
+  world.play([](World* w) -> Task<void> {
+    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
+    co_await w->manager->component_opened("pubsub");
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+    co_await w->manager->app_unhealthy();
+    EXPECT_EQ(w->broker->pauses, 0);
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+  });
+  EXPECT_EQ(world.broker->pauses, 1);
+  EXPECT_EQ(world.broker->paused_with, 1U);
+}
+
+TEST(Manager, ABatchWaitsForNobodyIfTheBrokerGivesOneAtATime) {
+  World world;
+  world.broker->abilities.bulk_subscribe_immediate = true;
+  auto bulk = declared("one", "a", "/bulk");
+  bulk.bulk_subscribe = {true, 100, 60'000};
+  EXPECT_TRUE(world.manager->declare(bulk));
+  world.play([](World* w) -> Task<void> {
+    co_await w->manager->component_opened("pubsub");
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+    [[maybe_unused]] const auto given = co_await w->broker->give(message_for("a"));
+    EXPECT_EQ(w->delivered.size(), 1U);
+  });
+}
+
 TEST(Manager, DrainsWhatIsBeingDeliveredBeforeItStops) {
   World world;
   world.hold = true;

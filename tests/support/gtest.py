@@ -18,7 +18,7 @@ def count(output):
 
 
 def run(program, chosen="*", env=None, seconds=600):
-    """Runs the tests that match a GoogleTest filter: their counts. A crash counts as a failure."""
+    """Runs the tests that match a GoogleTest filter: their counts. A crash, or no test at all, is a failure."""
     command = [PROGRAMS / program, f"--gtest_filter={chosen}", "--gtest_brief=0"]
     try:
         done = subprocess.run(command, env=os.environ | (env or {}), stdin=subprocess.DEVNULL,
@@ -29,6 +29,6 @@ def run(program, chosen="*", env=None, seconds=600):
         status, output = 1, (expired.stdout or b"").decode(errors="replace") + "\n(took too long)"
     passed, failed, skipped = count(output)
     print(output, flush=True)
-    if status and not failed:
+    if not failed and (status or not passed + skipped):
         failed = 1
     return passed, failed, skipped

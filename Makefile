@@ -57,7 +57,7 @@ install: release
 
 deb: release
 	@tools/install deb
-	cd build/release && cpack -G DEB -B ..
+	cd build/release && cpack -G DEB -B ../deb
 
 clean:
 	rm -rf build

@@ -9,7 +9,7 @@
 #   make format     clang-format over the sources
 #   make tidy       the house rules, every header by itself, and clang-tidy over what changed
 #   make install    to PREFIX=/usr/local under DESTDIR
-#   make deb        build/outrigger_*.deb
+#   make deb        build/deb/outrigger_*.deb
 #   make clean
 PREFIX ?= /usr/local
 DESTDIR ?=

@@ -110,9 +110,9 @@ Task<Result<std::vector<std::string>>> Connection::introduce(std::optional<Durat
   options.timeout = timeout;
   auto initialised =
       co_await link_->channel.unary(method("Init"), request.SerializeAsString(), options);
-  OUT_CO_CHECK(read_reply<proto::InitResponse>(initialised, &plain_error));
+  OUT_CO_CHECK(read_reply<proto::InitResponse>(initialised, &status_error));
   auto reply = co_await link_->channel.unary(method("Features"), std::string(), options);
-  OUT_CO_TRY(const auto answer, read_reply<proto::FeaturesResponse>(reply, &plain_error));
+  OUT_CO_TRY(const auto answer, read_reply<proto::FeaturesResponse>(reply, &status_error));
   co_return std::vector<std::string>(answer.features().begin(), answer.features().end());
 }
 
@@ -143,7 +143,7 @@ Task<Result<std::shared_ptr<net::grpc::ClientStream>>> Connection::stream(std::s
 
 Task<Result<>> Connection::ping() {
   auto reply = co_await call(method("Ping"), std::string());
-  OUT_CO_CHECK(read_reply<proto::PingResponse>(reply, &plain_error));
+  OUT_CO_CHECK(read_reply<proto::PingResponse>(reply, &status_error));
   co_return Result<>();
 }
 

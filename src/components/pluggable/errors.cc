@@ -80,6 +80,8 @@ std::optional<Error> row_mismatch(const Status& status) {
 
 }  // namespace
 
+Error status_error(const Status& status) { return Error(status.code, text_of(status)); }
+
 Error plain_error(const Status& status) {
   const Code code = status.code == Code::aborted ? Code::unknown : status.code;
   return Error(code, text_of(status));

@@ -60,7 +60,7 @@ Task<Result<>> SocketBroker::publish(pubsub::PublishRequest request) {
   copy_to(request.metadata, message.mutable_metadata());
   auto reply =
       co_await connection_.call(connection_.method("Publish"), message.SerializeAsString());
-  OUT_CO_CHECK(read_reply<proto::PublishResponse>(reply, &plain_error));
+  OUT_CO_CHECK(read_reply<proto::PublishResponse>(reply, &status_error));
   co_return Result<>();
 }
 
@@ -79,7 +79,7 @@ Task<Result<std::vector<pubsub::BulkFailure>>> SocketBroker::bulk_publish(
   }
   auto reply =
       co_await connection_.call(connection_.method("BulkPublish"), message.SerializeAsString());
-  OUT_CO_TRY(const auto answer, read_reply<proto::BulkPublishResponse>(reply, &plain_error));
+  OUT_CO_TRY(const auto answer, read_reply<proto::BulkPublishResponse>(reply, &status_error));
   std::vector<pubsub::BulkFailure> failures;
   for (const auto& failed : answer.failed_entries()) {
     failures.push_back({failed.entry_id(), Error(Code::internal, failed.error())});
@@ -98,7 +98,7 @@ Task<Result<std::unique_ptr<pubsub::Subscription>>> SocketBroker::subscribe(
 Task<Result<>> SocketBroker::set_paused(std::string method, bool paused) {
   auto reply = co_await connection_.call(connection_.method(method), std::string());
   // Both answers are empty messages.
-  OUT_CO_CHECK(read_reply<proto::PauseResponse>(reply, &plain_error));
+  OUT_CO_CHECK(read_reply<proto::PauseResponse>(reply, &status_error));
   shares_->paused.store(paused, std::memory_order_relaxed);
   co_return Result<>();
 }

@@ -162,6 +162,7 @@ TEST(PluggablePubSub, PublishesWithItsNameAndMetadata) {
     EXPECT_EQ(request.data(), std::string("a\0b", 3));
     EXPECT_EQ(request.metadata().at("ttlInSeconds"), "3");
     if (request.topic() == "full") return fail(Code::resource_exhausted, "no room");
+    if (request.topic() == "busy") return fail(Code::aborted, "try again");
     return std::string();
   });
   fixture.use([](Fixture* f) -> Task<void> {
@@ -173,6 +174,10 @@ TEST(PluggablePubSub, PublishesWithItsNameAndMetadata) {
     request.topic = "full";
     const auto refused = co_await f->broker->publish(request);
     EXPECT_EQ(refused.error().message(), "rpc error: code = ResourceExhausted desc = no room");
+    EXPECT_EQ(refused.error().code(), Code::resource_exhausted);
+    request.topic = "busy";
+    const auto busy = co_await f->broker->publish(request);
+    EXPECT_EQ(busy.error().code(), Code::aborted);
   });
 }
 

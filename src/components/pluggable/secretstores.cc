@@ -37,7 +37,7 @@ Task<Result<Secret>> SocketSecretStore::get(secretstores::SecretRequest request)
   message.set_key(request.name);
   copy_to(request.metadata, message.mutable_metadata());
   auto reply = co_await connection_.call(connection_.method("Get"), message.SerializeAsString());
-  OUT_CO_TRY(const auto answer, read_reply<proto::GetSecretResponse>(reply, &plain_error));
+  OUT_CO_TRY(const auto answer, read_reply<proto::GetSecretResponse>(reply, &status_error));
   co_return to_properties(answer.data());
 }
 
@@ -46,7 +46,7 @@ Task<Result<Secrets>> SocketSecretStore::bulk_get(Properties metadata) {
   copy_to(metadata, message.mutable_metadata());
   auto reply =
       co_await connection_.call(connection_.method("BulkGet"), message.SerializeAsString());
-  OUT_CO_TRY(const auto answer, read_reply<proto::BulkGetSecretResponse>(reply, &plain_error));
+  OUT_CO_TRY(const auto answer, read_reply<proto::BulkGetSecretResponse>(reply, &status_error));
   Secrets secrets;
   for (const auto& [name, secret] : answer.data()) {
     secrets.emplace(name, to_properties(secret.secrets()));

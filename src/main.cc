@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <google/protobuf/stubs/logging.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -95,6 +96,8 @@ class Steering {
 int run_sidecar(const options::Options& options) {
   const int signals = watch_signals();
   ::signal(SIGPIPE, SIG_IGN);
+  // Hostile messages would fill standard error; what is wrong with them is in our own errors.
+  google::protobuf::SetLogHandler(nullptr);
   log.info("Starting Dapr Runtime -- version ", build_version(), " -- commit ", build_commit());
   log.info("Log level set to: ", to_string(options.log.level));
   for (;;) {

@@ -37,7 +37,7 @@ void fill_app(const AppFacts& facts, pb::AppConnectionProperties& app) {
 }
 
 Task<Result<std::string>> get_metadata(Service& service) {
-  const auto facts = service.facts();
+  const auto facts = co_await service.current();
   pb::GetMetadataResponse reply;
   reply.set_id(facts->app_id);
   reply.set_runtime_version(facts->runtime_version);

@@ -98,7 +98,7 @@ void write_app(json::Writer& out, const AppFacts& app) {
 }
 
 Task<net::Response> get_metadata(Service& service) {
-  const auto facts = service.facts();
+  const auto facts = co_await service.current();
   std::string body;
   json::Writer out(body);
   out.begin_object();

@@ -12,6 +12,11 @@ std::shared_ptr<const Facts> Service::facts() const {
   return facts_;
 }
 
+Task<std::shared_ptr<const Facts>> Service::current() {
+  if (refresh_) co_await refresh_();
+  co_return facts();
+}
+
 void Service::set_extended(const std::string& key, std::string value) {
   if (key.empty()) return;
   const std::lock_guard lock(mutex_);

@@ -53,6 +53,11 @@ struct Facts {
 class Service {
  public:
   void publish(std::shared_ptr<const Facts> facts);
+  /// How to bring the facts up to date before they are shown; may be asked on any loop. Set before
+  /// the servers start.
+  void set_refresh(std::function<Task<void>()> refresh) { refresh_ = std::move(refresh); }
+  /// The facts as they are now.
+  Task<std::shared_ptr<const Facts>> current();
   [[nodiscard]] std::shared_ptr<const Facts> facts() const;
   /// An empty key is ignored, as upstream does.
   void set_extended(const std::string& key, std::string value);
@@ -60,6 +65,7 @@ class Service {
   [[nodiscard]] std::map<std::string, std::string> extended() const;
 
  private:
+  std::function<Task<void>()> refresh_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Facts> facts_ = std::make_shared<Facts>();
   std::map<std::string, std::string> extended_;

@@ -131,8 +131,9 @@ void Blocks::make_pubsub_loader() {
       loops_,
       services_of<pubsub::Subscriber>(
           workers_, [](Worker& w) -> pubsub::Subscriber& { return w.subscriber(); }),
-      identity.app_id, !shared_.settings.options.app.skip_subscribe_call,
-      [this] { facts_changed(); }};
+      identity.app_id,
+      !shared_.settings.options.app.skip_subscribe_call,
+      {}};
   subscriptions_ = std::make_unique<pubsub::SubscriptionManager>(std::move(manager));
   pubsub::OutboxReaders::Options readers{
       loops_, services_of<pubsub::Outbox>(workers_,
@@ -170,6 +171,7 @@ Task<Result<>> Blocks::load() {
                      "failed to load declarative subscriptions: " + declared.error().message());
     }
   }
+  shared_.metadata.set_refresh([this] { return refresh_facts(); });
   co_await publish_facts();
   co_return Result<>();
 }
@@ -245,43 +247,41 @@ Task<void> Blocks::stop_subscriptions() {
   co_await outbox_readers_->shut_down();
 }
 
-Task<void> Blocks::close() {
-  co_await processor_.close();
-  co_await scope_.join();
+Task<void> Blocks::close() { co_await processor_.close(); }
+
+// The facts are made when they are asked for.
+Task<void> Blocks::refresh_facts() {
+  std::move_only_function<Task<Result<>>()> make = [this] { return published(*this); };
+  [[maybe_unused]] auto done = co_await call_on<void>(loops_[0], std::move(make));
 }
 
-void Blocks::facts_changed() {
-  publish_again_ = true;
-  if (!publishing_) scope_.spawn(publish_facts());
+Task<Result<>> Blocks::published(Blocks& blocks) {
+  co_await blocks.publish_facts();
+  co_return Result<>();
 }
 
 Task<void> Blocks::publish_facts() {
-  publishing_ = true;
-  do {
-    publish_again_ = false;
-    const Settings& settings = shared_.settings;
-    auto facts = std::make_shared<metadata::Facts>();
-    facts->app_id = settings.identity.app_id;
-    facts->runtime_version = build_version();
-    facts->enabled_features = settings.configuration.enabled_features();
-    for (const processor::LoadedComponent& component : processor_.loaded()) {
-      facts->components.push_back({component.spec.name, component.spec.type, component.spec.version,
-                                   component.capabilities});
-    }
-    const auto subscriptions = co_await subscriptions_->list();
-    for (const auto& subscription : subscriptions) {
-      facts->subscriptions.push_back(subscription_facts(*subscription));
-    }
-    for (const auto& endpoint : settings.resources.http_endpoints) {
-      facts->http_endpoints.push_back(endpoint.name);
-    }
-    for (const auto& resiliency : settings.resources.resiliencies) {
-      facts->resiliencies.push_back(resiliency.name);
-    }
-    facts->app = app_facts(settings.options.app);
-    shared_.metadata.publish(std::move(facts));
-  } while (publish_again_);
-  publishing_ = false;
+  const Settings& settings = shared_.settings;
+  auto facts = std::make_shared<metadata::Facts>();
+  facts->app_id = settings.identity.app_id;
+  facts->runtime_version = build_version();
+  facts->enabled_features = settings.configuration.enabled_features();
+  for (const processor::LoadedComponent& component : processor_.loaded()) {
+    facts->components.push_back(
+        {component.spec.name, component.spec.type, component.spec.version, component.capabilities});
+  }
+  const auto subscriptions = co_await subscriptions_->list();
+  for (const auto& subscription : subscriptions) {
+    facts->subscriptions.push_back(subscription_facts(*subscription));
+  }
+  for (const auto& endpoint : settings.resources.http_endpoints) {
+    facts->http_endpoints.push_back(endpoint.name);
+  }
+  for (const auto& resiliency : settings.resources.resiliencies) {
+    facts->resiliencies.push_back(resiliency.name);
+  }
+  facts->app = app_facts(settings.options.app);
+  shared_.metadata.publish(std::move(facts));
 }
 
 }  // namespace outrigger::runtime

@@ -39,14 +39,13 @@ class Blocks {
   Task<void> load_endpoints();
   Task<void> ask_app_config();
   Task<void> publish_facts();
-  void facts_changed();
+  /// publish_facts() from any loop.
+  Task<void> refresh_facts();
+  static Task<Result<>> published(Blocks& blocks);
 
   Loops& loops_;
   Shared& shared_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
-  Scope scope_;
-  bool publishing_ = false;
-  bool publish_again_ = false;
   bool app_config_asked_ = false;
   std::unique_ptr<processor::LoadObserver> observer_;
   components::pluggable::Registry pluggable_;

@@ -240,8 +240,8 @@ Task<void> stop_one(net::Server& server, Duration grace) { co_await server.stop(
 
 Task<void> Servers::close() {
   impl_->internal_reserved.reset();
-  const auto grace =
-      std::chrono::duration_cast<Duration>(impl_->shared.settings.options.graceful_shutdown);
+  // Running requests may end; the limit on that is the whole shutdown's (sidecar.cc).
+  constexpr Duration grace = std::chrono::hours(1);
   std::vector<Task<void>> all;
   for (auto& server : impl_->servers) all.push_back(stop_one(*server, grace));
   co_await run_all(std::move(all));

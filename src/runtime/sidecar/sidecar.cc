@@ -39,8 +39,10 @@ struct Sidecar::Impl {
   std::unique_ptr<app::Prober> prober;
   // Of loop 0:
   std::unique_ptr<Scope> scope;
-  std::unique_ptr<Scope> background;  // Runs until the shutdown begins.
+  std::unique_ptr<Scope> background;       // Runs until the shutdown begins.
+  std::unique_ptr<Cancellation> starting;  // Of begin().
   bool stop_asked = false;
+  Signal stop_signal;
   bool app_healthy = false;
   Signal app_unhealthy;
   Signal app_change;
@@ -58,7 +60,8 @@ struct Sidecar::Impl {
   void stop_here() {
     if (stop_asked) return;
     stop_asked = true;
-    background->cancel();
+    starting->request();
+    stop_signal.notify_all();
   }
 };
 
@@ -88,6 +91,7 @@ Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
   self.loops[0].post([&self] {
     self.scope = std::make_unique<Scope>();
     self.background = std::make_unique<Scope>();
+    self.starting = std::make_unique<Cancellation>();
     self.scope->spawn(self.life());
   });
   return {};
@@ -99,21 +103,11 @@ void Sidecar::stop() {
 
 void Sidecar::join() { impl_->loops.stop_and_join(); }
 
-namespace {
-
-/// Waits for the cancellation of the task that runs it.
-Task<void> until_cancelled() {
-  Signal never;
-  [[maybe_unused]] auto woken = co_await never.wait();
-}
-
-}  // namespace
-
 Task<void> Sidecar::Impl::life() {
   const TimePoint started = std::chrono::steady_clock::now();
   log.info(to_string(options.mode), " mode configured");
   log.info("app id: ", options.app.id);
-  auto begun = co_await begin().under(background->cancellation());
+  auto begun = co_await begin().under(*starting);
   std::optional<Error> fatal;
   if (!begun && !stop_asked) fatal = begun.error();
   if (begun) {
@@ -121,7 +115,9 @@ Task<void> Sidecar::Impl::life() {
         std::chrono::steady_clock::now() - started);
     log.info("dapr initialized. Status: Running. Init Elapsed ", elapsed.count(), "ms");
     shared->ready.set("runtime", true);
-    co_await until_cancelled().under(background->cancellation());
+    while (!stop_asked) {
+      [[maybe_unused]] auto woken = co_await stop_signal.wait();
+    }
     if (options.block_shutdown) co_await hold_shutdown();
   }
   co_await end();
@@ -129,6 +125,7 @@ Task<void> Sidecar::Impl::life() {
   loops[0].post([this, fatal] {
     scope.reset();
     background.reset();
+    starting.reset();
     ended(fatal);
   });
 }
@@ -250,6 +247,9 @@ Task<void> Sidecar::Impl::hold_shutdown() {
 Task<void> Sidecar::Impl::end() {
   log.info("Dapr is shutting down");
   shared->ready.set("runtime", false);
+  // As upstream: what has not ended in time ends with the process.
+  Timer limit([] { log.fatal("Graceful shutdown timeout exceeded, forcing shutdown"); });
+  limit.start(std::chrono::duration_cast<Duration>(options.graceful_shutdown));
   background->cancel();
   co_await background->join();
   if (blocks) co_await blocks->stop_subscriptions();

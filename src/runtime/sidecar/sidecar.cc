@@ -44,7 +44,7 @@ struct Sidecar::Impl {
   bool stop_asked = false;
   Signal stop_signal;
   bool app_healthy = false;
-  Signal app_unhealthy;
+  bool app_was_healthy = false;
   Signal app_change;
 
   Task<void> life();
@@ -210,7 +210,7 @@ Task<void> Sidecar::Impl::app_is_there() {
 void Sidecar::Impl::app_health_changed(bool healthy) {
   shared->gate.set_healthy(healthy);
   app_healthy = healthy;
-  if (!healthy) app_unhealthy.notify_all();
+  app_was_healthy = app_was_healthy || healthy;
   app_change.notify_all();
 }
 
@@ -231,12 +231,16 @@ Task<void> Sidecar::Impl::hold_shutdown() {
   log.info("Blocking graceful shutdown for ", *options.block_shutdown,
            " or until app reports unhealthy...");
   co_await blocks->stop_subscriptions();
-  auto wait = [](Signal& unhealthy) -> Task<Result<>> {
-    auto woken = co_await unhealthy.wait();
-    co_return woken;
+  auto wait = [](Impl& self) -> Task<Result<>> {
+    // It may have been unhealthy for long, after having been healthy once.
+    while (!self.app_was_healthy || self.app_healthy) {
+      auto woken = co_await self.app_change.wait();
+      if (!woken) co_return woken;
+    }
+    co_return Result<>();
   };
   const auto limit = std::chrono::duration_cast<Duration>(*options.block_shutdown);
-  auto unhealthy = co_await with_timeout(wait(app_unhealthy), limit);
+  auto unhealthy = co_await with_timeout(wait(*this), limit);
   if (unhealthy) {
     log.info("App reported unhealthy, entering shutdown...");
   } else {

@@ -2,6 +2,7 @@
 
 #include "base/strings.h"
 #include "net/uri.h"
+#include "runtime/invoke/chunks.h"
 #include "runtime/invoke/envelope.h"
 #include "runtime/invoke/status.h"
 
@@ -166,6 +167,7 @@ Task<Result<Reply>> AppCaller::call_http(Prepared request, net::Body body) {
   seen.status = response->status;
   seen.response_bytes = response->content_length.value_or(response->body.whole.size());
   metrics_.http.client_request(seen);
+  co_await gather(response->body, response->content_length);
   co_return reply_of(*std::move(response));
 }
 

@@ -246,4 +246,55 @@ Task<Result<>> ChunkReader::pump() {
   co_return Result<>();
 }
 
+Task<void> gather(net::Body& body, std::optional<std::uint64_t> declared_length) {
+  // Short enough for the rest to be on its way already.
+  constexpr std::uint64_t kShortBytes = 16 * 1024;
+  if (!body.is_stream() || !declared_length || *declared_length > kShortBytes) co_return;
+  net::Pipe& stream = *body.stream;
+  std::string bytes;
+  for (;;) {
+    auto part = co_await stream.read();
+    if (!part) {
+      auto broken = std::make_shared<net::Pipe>();
+      broken->push(std::move(bytes));
+      broken->abort(std::move(part).error());
+      body.stream = std::move(broken);
+      co_return;
+    }
+    if (part->empty()) break;
+    bytes += *part;
+  }
+  body.trailers = stream.trailers();
+  body.whole = std::move(bytes);
+  body.stream.reset();
+}
+
+void relay(Scope& scope, net::Body& body, ShortBody short_body, std::string first) {
+  auto pipe = std::make_shared<net::Pipe>();
+  if (!first.empty()) pipe->push(std::move(first));
+  ChunkWriter::Settings settings;
+  settings.source = std::move(body.stream);
+  settings.out = pipe;
+  settings.framed = false;
+  body.stream = pipe;
+  auto writer = std::make_shared<ChunkWriter>(std::move(settings), scope.cancellation());
+  ChunkWriter::start(scope, std::move(writer), [pipe, short_body](Result<> result) {
+    const bool forgive = short_body == ShortBody::forgive;
+    if (result || (forgive && is_cut_short(result.error()))) {
+      pipe->finish();
+    } else {
+      pipe->abort(std::move(result).error());
+    }
+  });
+}
+
+void prepend(Scope& scope, net::Body& body, std::string bytes) {
+  if (body.stream->finished() && body.stream->available() == 0) {
+    body.whole = std::move(bytes);
+    body.stream.reset();
+    return;
+  }
+  relay(scope, body, ShortBody::fail, std::move(bytes));
+}
+
 }  // namespace outrigger::runtime::invoke

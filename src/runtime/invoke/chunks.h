@@ -125,4 +125,15 @@ class ChunkReader final : net::Pipe::ProducerEvents,
   bool source_ended_ = false;
 };
 
+/// Waits for a body that is declared to be short, so that it is whole and needs no task on its way.
+/// One that breaks off stays what it is: its bytes, and then the error.
+Task<void> gather(net::Body& body, std::optional<std::uint64_t> declared_length);
+
+/// Puts bytes that were read back before the rest of the body, which is a stream.
+void prepend(Scope& scope, net::Body& body, std::string bytes);
+
+/// Gives the body a pipe of its own. At a `cut_short` end it finishes in order if `forgiving`.
+enum class ShortBody : std::uint8_t { fail, forgive };
+void relay(Scope& scope, net::Body& body, ShortBody short_body, std::string first = {});
+
 }  // namespace outrigger::runtime::invoke

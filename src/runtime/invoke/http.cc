@@ -2,6 +2,7 @@
 
 #include "net/uri.h"
 #include "runtime/api/render.h"
+#include "runtime/invoke/chunks.h"
 #include "runtime/invoke/content_type.h"
 #include "runtime/invoke/status.h"
 #include "runtime/invoke/status_json.h"
@@ -11,11 +12,6 @@ namespace outrigger::runtime::invoke {
 namespace {
 
 bool is_error_status(int status) noexcept { return status < 200 || status > 399; }
-
-net::Response render(Service& service, const Error& error) {
-  service.metrics().error_code(error.tag(), "service-invocation");
-  return api::render(error);
-}
 
 Request request_of(api::HttpCall& call, std::string method) {
   Request request;
@@ -63,14 +59,26 @@ net::Response response_of(Reply reply, const std::string& accept, bool unbounded
   if (wants_events(accept) && (!failed || unbounded)) {
     set_event_stream(response.headers);
   } else if (!response.headers.contains("content-type")) {
-    // As Go's server and upstream's renderer of errors fill it in.
-    if (failed && !unbounded) {
-      response.headers.add("Content-Type", "application/json");
-    } else if (!response.body.is_stream() && !response.body.whole.empty()) {
-      response.headers.add("Content-Type", sniff_content_type(response.body.whole));
-    }
+    if (failed && !unbounded) response.headers.add("Content-Type", "application/json");
+  }
+  if (failed) {
+    // Counted as upstream does, though the answer is the application's own.
+    response.error = std::make_shared<const Error>(Code::internal, "ERR_DIRECT_INVOKE", "");
   }
   return response;
+}
+
+/// Fills in the type that Go's server would: judged by the first bytes, which are waited for.
+Task<void> show_content_type(Service& service, net::Response& response) {
+  if (response.headers.contains("content-type")) co_return;
+  if (response.body.is_stream()) {
+    auto first = co_await response.body.stream->read();
+    if (!first || first->empty()) co_return;
+    response.headers.add("Content-Type", sniff_content_type(*first));
+    prepend(service.scope(), response.body, *std::move(first));
+  } else if (!response.body.whole.empty()) {
+    response.headers.add("Content-Type", sniff_content_type(response.body.whole));
+  }
 }
 
 Task<net::Response> invoke(Service& service, api::HttpCall& call) {
@@ -82,9 +90,10 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
         Error(Code::not_found, "ERR_DIRECT_INVOKE",
               "failed getting app id either from the URL path or the header dapr-app-id")
             .with_http_status(404);
-    co_return render(service, nobody);
+    co_return api::render(nobody);
   }
   Request request = request_of(call, std::move(to->method));
+  co_await gather(request.body, request.content_length);
   const bool unbounded = request.is_unbounded();
   const std::string accept(call.request.headers.value("accept"));
   const std::uint64_t bytes =
@@ -92,19 +101,19 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
   if (call.body_bytes_max != 0 && bytes > call.body_bytes_max) {
     if (request.body.stream) request.body.stream->close();
     const Error too_large(Code::unknown, "http: request body too large");
-    co_return render(service, direct_invoke_error(to->app, too_large));
+    co_return api::render(direct_invoke_error(to->app, too_large));
   }
   auto reply = co_await service.invoke(to->app, std::move(request), call.trace);
-  if (!reply) co_return render(service, direct_invoke_error(to->app, reply.error()));
+  if (!reply) co_return api::render(direct_invoke_error(to->app, reply.error()));
   if (!reply->is_http()) {
     if (auto turned = turn_to_http(*reply); !turned) {
       const Error malformed(Code::internal, "ERR_MALFORMED_RESPONSE", turned.error().message());
-      co_return render(service, malformed);
+      co_return api::render(malformed);
     }
-  } else if (is_error_status(reply->status)) {
-    service.metrics().error_code("ERR_DIRECT_INVOKE", "service-invocation");
   }
-  co_return response_of(*std::move(reply), accept, unbounded);
+  net::Response response = response_of(*std::move(reply), accept, unbounded);
+  co_await show_content_type(service, response);
+  co_return response;
 }
 
 }  // namespace

@@ -109,6 +109,7 @@ Task<Result<InternalCalls::Answer>> InternalCalls::call_local(std::shared_ptr<Ca
   OUT_CO_TRY(const auto method, admit(service_, *call, chunk.request));
   OUT_CO_TRY(const auto length, declared_length(chunk.request));
   chunk.request.method = method;
+  const bool events = wants_events(chunk.request.metadata_value("accept"));
   Answer answer;
   answer.caller = caller_of(chunk.request);
   service_.metrics().service.invocation_request_received(answer.caller);
@@ -118,6 +119,10 @@ Task<Result<InternalCalls::Answer>> InternalCalls::call_local(std::shared_ptr<Ca
   OUT_CO_TRY(auto body, reader->body(chunk.payload, service_.scope()));
   auto reply = co_await within(*call, service_.app().call(*std::move(prepared), std::move(body)));
   if (!reply) co_return fail(channel_error(reply.error()));
+  if (events && reply->is_http() && code_of_http_status(reply->status) != Code::ok) {
+    // Upstream has it so, and callers know it: events or an error, but no other answer.
+    co_return fail(Code::internal, "error invoking app channel: no response received from stream");
+  }
   answer.reply = *std::move(reply);
   co_return answer;
 }

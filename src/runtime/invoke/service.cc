@@ -84,21 +84,9 @@ Task<Result<Reply>> Service::invoke_own_app(Request request, TraceContext trace)
 
 /// A body shorter than declared is to end in order.
 void Service::forgive_short_body(Reply& reply) {
-  if (!reply.body.is_stream() || !reply.length_declared) return;
-  auto pipe = std::make_shared<net::Pipe>();
-  ChunkWriter::Settings settings;
-  settings.source = std::move(reply.body.stream);
-  settings.out = pipe;
-  settings.framed = false;
-  reply.body.stream = pipe;
-  auto writer = std::make_shared<ChunkWriter>(std::move(settings), scope_.cancellation());
-  ChunkWriter::start(scope_, std::move(writer), [pipe](Result<> result) {
-    if (result || is_cut_short(result.error())) {
-      pipe->finish();
-    } else {
-      pipe->abort(std::move(result).error());
-    }
-  });
+  if (reply.body.is_stream() && reply.length_declared) {
+    relay(scope_, reply.body, ShortBody::forgive);
+  }
 }
 
 Task<Result<Reply>> Service::invoke_endpoint(std::string name, Request request,

@@ -19,8 +19,8 @@ struct Scope::Root {
 Scope::Root Scope::start(Scope* scope, Cancellation*, Task<void> task) {
   co_await std::move(task);
   {
-    // The frame of the task is gone before the scope hears of its end.
-    const Task<void> ended = std::move(task);
+    // The frame of the task is gone before the scope hears of its end. An await leaves it in place.
+    const Task<void> ended = std::move(task);  // NOLINT(bugprone-use-after-move): see above
   }
   --scope->running_;
   if (scope->running_ == 0) scope->ended_.notify_all();

@@ -12,7 +12,6 @@ namespace {
 
 namespace rt = ::dapr::proto::runtime::v1;
 using net::grpc::CallOptions;
-using net::grpc::Reply;
 
 const Logger log("dapr.runtime.processor.pubsub.subscription.grpc");
 

@@ -34,10 +34,11 @@ def sidecar():
 
 @test
 def every_row_says_whether_it_works():
-    tables = re.findall(r"^\|.*\| here \|\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE.read_text(), re.MULTILINE)
-    assert len(tables) > 5, f"{len(tables)} tables"
-    for line in "".join(tables).splitlines():
-        assert re.search(r"\| (yes|partly|later)\b[^|]*\|$", line), line
+    # What follows this heading compares behaviours instead.
+    tables = PAGE.read_text().split("\n## Where we differ on purpose")[0]
+    for line in tables.splitlines():
+        if line.startswith("| ") and not line.endswith("| here |"):
+            assert re.search(r"\| (yes|partly|later)\b[^|]*\|$", line), line
 
 
 @test

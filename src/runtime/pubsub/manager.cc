@@ -56,6 +56,7 @@ struct SubscriptionManager::Impl {
   Task<void> stop_one(SubscriptionPtr subscription, unsigned loop);
   Task<void> reconcile();
   Task<void> retry_now();
+  Task<void> opened(std::string pubsub_name, std::shared_ptr<Completion<>> done);
   Task<void> on_every_loop(std::function<Task<void>(Subscriber*)> work);
   void arrange_retry();
 };
@@ -225,17 +226,29 @@ Task<void> SubscriptionManager::apply() {
   impl_->turn.release();
 }
 
-Task<void> SubscriptionManager::component_opened(std::string pubsub_name) {
-  if (!co_await impl_->turn.acquire()) co_return;
-  impl_->open_components.insert(pubsub_name);
-  auto resume = [&pubsub_name](Subscriber* subscriber) { return subscriber->resume(pubsub_name); };
-  co_await impl_->on_every_loop(std::move(resume));
-  if (impl_->active) {
-    const auto asked = co_await impl_->ask_app();
-    if (!asked) log.warn("failed to subscribe to topics: ", asked.error());
-    co_await impl_->reconcile();
+Task<void> SubscriptionManager::Impl::opened(std::string pubsub_name,
+                                             std::shared_ptr<Completion<>> done) {
+  if (co_await turn.acquire()) {
+    open_components.insert(pubsub_name);
+    auto resume = [&pubsub_name](Subscriber* subscriber) {
+      return subscriber->resume(pubsub_name);
+    };
+    co_await on_every_loop(std::move(resume));
+    if (active) {
+      const auto answered = co_await ask_app();
+      if (!answered) log.warn("failed to subscribe to topics: ", answered.error());
+      co_await reconcile();
+    }
+    turn.release();
   }
-  impl_->turn.release();
+  done->set(Result<>());
+}
+
+Task<void> SubscriptionManager::component_opened(std::string pubsub_name) {
+  // Whoever opens the component may run out of time; its subscriptions must start all the same.
+  const auto done = std::make_shared<Completion<>>();
+  impl_->scope.spawn(impl_->opened(std::move(pubsub_name), done));
+  [[maybe_unused]] const auto waited = co_await done->wait();
 }
 
 Task<void> SubscriptionManager::component_closing(std::string pubsub_name) {

@@ -80,6 +80,8 @@ Task<net::Response> HttpApi::authorised(HttpCall& call) {
     }
   }
   auto response = co_await routed(call);
+  // Shown to the client again, as upstream does.
+  if (!baggage.empty()) response.headers.set(telemetry::kBaggageHeader, baggage);
   co_return response;
 }
 

@@ -93,8 +93,8 @@ std::optional<TraceContext> decode_bin(std::string_view text) {
   return bytes ? telemetry::decode_trace_bin(*bytes) : std::nullopt;
 }
 
+/// A context that is all zero is written too: what upstream shows where nothing is traced.
 void set_trace_headers(net::Headers& headers, const TraceContext& trace) {
-  if (trace == TraceContext()) return;
   headers.set(kTraceparentHeader, telemetry::format_traceparent(trace));
   if (!trace.state.empty() && trace.state.size() <= kTracestateBytesMax) {
     headers.set(kTracestateHeader, trace.state);
@@ -277,7 +277,11 @@ net::Headers http_reply_headers(const Reply& reply, const TraceContext& trace) {
   if (const auto type = reply.effective_content_type(); !type.empty()) {
     headers.add("Content-Type", type);
   }
-  add_trace(headers, fields, trace);
+  const TraceFields traced(fields);
+  // Otherwise the API itself shows what there is.
+  if (!traced.parent.empty() || !traced.bin.empty() || trace != TraceContext()) {
+    add_trace(headers, fields, trace);
+  }
   return headers;
 }
 
@@ -303,7 +307,7 @@ net::Headers grpc_metadata(std::span<const Field> metadata, const TraceContext& 
     found->state = telemetry::parse_tracestate(fields.state);
   }
   const TraceContext& context = found ? *found : trace;
-  if (context == TraceContext()) return out;
+  if (context == TraceContext() && http_names == HttpNames::keep) return out;
   set_trace_headers(out, context);
   const auto bin = telemetry::encode_trace_bin(context);
   out.set(kGrpcTraceBinHeader, std::string_view(bin.data(), bin.size()));

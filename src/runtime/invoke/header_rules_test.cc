@@ -8,9 +8,12 @@
 namespace outrigger::runtime::invoke {
 namespace {
 
+/// Without the context of an untraced call.
 std::string listed(const net::Headers& headers) {
   std::string text;
   for (const Field field : headers) {
+    const bool trace = field.name == "traceparent" || field.name == "grpc-trace-bin";
+    if (trace) continue;
     text.append(field.name).append(": ").append(field.value).append("\n");
   }
   return text;
@@ -75,6 +78,14 @@ TEST(HttpApplication, GetsTheCallersTraceUnlessThereIsASpan) {
   headers = http_request_headers(request, span);
   EXPECT_EQ(headers.joined("traceparent"), kOther);
   EXPECT_EQ(headers.value("tracestate"), "k=v");
+}
+
+TEST(HttpApplication, SeesThatACallIsNotTraced) {
+  constexpr std::string_view kZero = "00-00000000000000000000000000000000-0000000000000000-00";
+  EXPECT_EQ(http_request_headers({}, {}).value("traceparent"), kZero);
+  EXPECT_EQ(grpc_metadata({}, {}, HttpNames::prefix).value("traceparent"), kZero);
+  EXPECT_EQ(grpc_metadata({}, {}, HttpNames::prefix).value("grpc-trace-bin").size(), 29U);
+  EXPECT_TRUE(grpc_metadata({}, {}, HttpNames::keep).empty());
 }
 
 TEST(HttpApplication, GetsTheBinaryTraceOfAGrpcCaller) {

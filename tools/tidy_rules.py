@@ -31,7 +31,7 @@ HOMES = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
-MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:work|root|farm|home/[a-z]+|opt/judge)/")
+MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:root|work|home/[a-z]+)/")
 SLEEP_CPP = re.compile(r"\bthis_thread::sleep_\w+|\b(?:usleep|nanosleep)\s*\(|(?<!\w)::sleep\(")
 SLEEP_SCRIPT = re.compile(r"\bsleep\b\s*[( ]")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")

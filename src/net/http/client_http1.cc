@@ -168,6 +168,10 @@ void Http1Client::on_bytes(std::string_view bytes) {
     advance(rest);
     if (!gone_) unconsumed_.erase(0, unconsumed_.size() - rest.size());
   }
+  if (!gone_ && !call_ && !unconsumed_.empty()) {
+    // More than its answer: the rest would be taken for the answer to the next request.
+    return fail_call(Error(Code::unavailable, "the server sent bytes unasked"));
+  }
   if (gone_ || !call_ || !head_taken_) return;
   if (!delivered_) deliver(false);
   if (response_pipe_ && response_pipe_->full()) transport_->pause_reading(true);

@@ -313,5 +313,60 @@ TEST(Invoke, OfAServiceOutsideGoesThereDirectly) {
   EXPECT_NE(answer.body.find("Get \\\"http://127.0.0.1:1/x\\\": "), std::string::npos);
 }
 
+/// An application that answers each request with more bytes than the answer has.
+class Talkative {
+ public:
+  explicit Talkative(World& world) : world_(world) {
+    listener_ = net::Listener::bind("127.0.0.1", 0).value();
+    port = listener_->port();
+    world_.on_loop([this] {
+      listener_->start([this](int fd, net::Peer peer) {
+        connections_.push_back(std::make_unique<Connection>(fd, std::move(peer)));
+        ++accepted;
+      });
+    });
+  }
+  ~Talkative() {
+    world_.on_loop([this] {
+      listener_->close();
+      connections_.clear();
+      listener_.reset();
+    });
+  }
+  std::uint16_t port = 0;
+  std::atomic<int> accepted = 0;
+
+ private:
+  struct Connection final : net::Transport::Events {
+    Connection(int fd, net::Peer peer)
+        : transport(net::make_socket_transport(fd, std::move(peer))) {
+      transport->start(*this);
+    }
+    void on_bytes(std::string_view) override {
+      transport->send("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n");
+    }
+    void on_end() override {}
+    void on_error(const Error&) override {}
+    void on_drained() override {}
+    std::unique_ptr<net::Transport> transport;
+  };
+  World& world_;
+  std::unique_ptr<net::Listener> listener_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+TEST(Invoke, OfAnApplicationThatSaysTooMuchDoesNotSpoilTheNextAnswer) {
+  World world;
+  Talkative app(world);
+  Sidecar sidecar(world, "me", app.port);
+  TestClient client(world);
+  for (int i = 1; i <= 3; ++i) {
+    const auto answer =
+        client.send(sidecar.http_server->port, "POST", "/v1.0/invoke/me/method/x", "b");
+    EXPECT_EQ(answer.status, 204) << answer.body;
+    EXPECT_EQ(app.accepted, i);
+  }
+}
+
 }  // namespace
 }  // namespace outrigger::runtime::invoke

@@ -284,6 +284,7 @@ TEST(HttpApi, InvokesAGrpcApplication) {
   answer = http.send(port, "POST", "/v1.0/invoke/grpc-app/method/fail", "data");
   EXPECT_EQ(answer.status, 404);
   EXPECT_EQ(answer.body, R"({"code":5,"message":"no such thing"})");
+  EXPECT_EQ(answer.headers.value("content-type"), "text/plain; charset=utf-8");
   answer = http.send(port, "POST", "/v1.0/invoke/caller/method/fail-rich", "data");
   EXPECT_EQ(answer.status, 409);
   EXPECT_NE(answer.body.find(R"("@type":"type.googleapis.com/google.rpc.ErrorInfo")"),
@@ -382,8 +383,7 @@ TEST(Proxy, SaysWhyACallCannotBePassedOn) {
   auto reply = net.unary(port, "/test.Echo/Unary", "x");
   EXPECT_EQ(reply.status.code, Code::unknown);
   EXPECT_EQ(reply.status.message,
-            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not "
-            "found");
+            "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata");
   reply = net.unary(port, "/test.Echo/Unary", "x", {{"dapr-app-id", "a.b.c"}});
   EXPECT_EQ(reply.status.message, "invalid app id a.b.c");
   reply = net.unary(port, "/test.Echo/Unary", "x", {{"dapr-app-id", "nobody"}});

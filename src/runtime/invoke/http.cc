@@ -49,13 +49,15 @@ void set_event_stream(net::Headers& headers) {
   headers.set("Cache-Control", "no-cache");
 }
 
-net::Response response_of(Reply reply, const std::string& accept, bool unbounded) {
+/// `http_answer`: the application spoke HTTP, so its errors are those of upstream's error renderer.
+net::Response response_of(Reply reply, const std::string& accept, bool unbounded,
+                          bool http_answer) {
   net::Response response;
   response.status = reply.status;
   response.headers = http_reply_headers(reply, {});
   response.body = std::move(reply.body);
   response.body.trailers.clear();
-  const bool failed = is_error_status(response.status);
+  const bool failed = http_answer && is_error_status(response.status);
   if (wants_events(accept) && (!failed || unbounded)) {
     set_event_stream(response.headers);
   } else if (!response.headers.contains("content-type")) {
@@ -105,13 +107,14 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
   }
   auto reply = co_await service.invoke(to->app, std::move(request), call.trace);
   if (!reply) co_return api::render(direct_invoke_error(to->app, reply.error()));
-  if (!reply->is_http()) {
+  const bool http_answer = reply->is_http();
+  if (!http_answer) {
     if (auto turned = turn_to_http(*reply); !turned) {
       const Error malformed(Code::internal, "ERR_MALFORMED_RESPONSE", turned.error().message());
       co_return api::render(malformed);
     }
   }
-  net::Response response = response_of(*std::move(reply), accept, unbounded);
+  net::Response response = response_of(*std::move(reply), accept, unbounded, http_answer);
   co_await show_content_type(service, response);
   co_return response;
 }

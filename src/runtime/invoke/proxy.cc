@@ -77,8 +77,7 @@ Task<Result<net::Response>> Proxy::pass_on(std::shared_ptr<Call> call, net::Requ
   if (name.empty()) name = request.headers.value(kAppId);
   if (name.empty()) {
     co_return fail(Code::unknown,
-                   "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id "
-                   "not found");
+                   "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata");
   }
   OUT_CO_TRY(auto app, parse_app_name(name, service_.identity().app_namespace));
   request.headers.remove(kAppId);

@@ -17,7 +17,7 @@
 namespace outrigger::components::state {
 
 /// How long a test waits for what must come in the end.
-inline constexpr Duration kPatience = std::chrono::seconds(10);
+inline constexpr Duration kPatience = std::chrono::seconds(60);
 
 /// What every state store must do, run over each row of the registry.
 class StateConformance : public testing::TestWithParam<Kind<Store>> {

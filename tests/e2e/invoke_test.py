@@ -75,6 +75,6 @@ def a_trace_goes_on_across_both_sidecars():
 @test
 def an_app_that_nobody_knows_is_an_error_with_its_code():
     _, _, caller = pair()
-    reply = caller.get("/v1.0/invoke/nobody/method/x", seconds=60)
+    reply = caller.get("/v1.0/invoke/nobody/method/x")
     assert reply.status == 500, reply
     assert reply.json["errorCode"] == "ERR_DIRECT_INVOKE", reply

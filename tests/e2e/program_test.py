@@ -42,7 +42,7 @@ def a_sidecar_without_an_app_id_does_not_start():
 def a_port_in_use_is_named_and_ends_the_program():
     first = Daprd("first")
     second = Daprd("second", ports={"http": first.http_port}, wait=False)
-    assert second.wait(60) == 1
+    assert second.wait() == 1
     assert str(first.http_port) in second.output(), second.tail()
 
 

@@ -36,7 +36,7 @@ class Writers:
     def wait_for_more(self, more):
         """Until `more` further writes were acknowledged: the load is running (again)."""
         target = self.count() + more
-        wait_until(lambda: self.count() >= target, f"{more} more acknowledged writes", 60)
+        wait_until(lambda: self.count() >= target, f"{more} more acknowledged writes")
 
     def stop(self):
         self._stopping.set()

@@ -46,7 +46,7 @@ class Receiver(App):
     def wait_for_all(self, numbers):
         """Until every acknowledged event was delivered."""
         try:
-            wait_until(lambda: not self.missing(numbers), "the events", 45)
+            wait_until(lambda: not self.missing(numbers), "the events")
         except TimeoutError:
             missing = sorted(self.missing(numbers))
             raise AssertionError(f"{len(missing)} of {len(numbers)} acknowledged events never came, "

@@ -64,7 +64,7 @@ def kill_the_server_under_load(server, store, again):
         writers.wait_for_more(random.randint(50, 300))
         server.kill()
         server = again()
-        wait_until(lambda: serves(sidecar), "the store after its server came back", 30)
+        wait_until(lambda: serves(sidecar), "the store after its server came back")
     writers.wait_for_more(50)
     acknowledged = writers.stop()
     missing = lost(sidecar, acknowledged)

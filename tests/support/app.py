@@ -3,11 +3,12 @@
 import dataclasses
 import http.server
 import json
+import sys
 import threading
 import urllib.parse
 
 from .ports import free_port
-from .processes import wait_until
+from .processes import PATIENCE, wait_until
 
 
 @dataclasses.dataclass
@@ -36,8 +37,7 @@ class App:
         self._replies = {"/dapr/config": (200, {})}
         self._replies["/dapr/subscribe"] = (200, subscriptions or [])
         self._changed = threading.Condition()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self.port), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def on(self, path, reply):
@@ -53,7 +53,7 @@ class App:
         with self._changed:
             return [request for request in self.requests if request.path == path]
 
-    def wait_for(self, path, count=1, seconds=20.0):
+    def wait_for(self, path, count=1, seconds=PATIENCE):
         """The requests to `path` once there are at least `count`."""
         wait_until(lambda: len(self.received(path)) >= count, f"{count} calls of {path}", seconds)
         return self.received(path)
@@ -74,9 +74,23 @@ class App:
         return status, body.encode() if isinstance(body, str) else body, headers
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # The default of 5 makes connections of a burst wait a second.
+
+    def handle_error(self, request, client_address):
+        # A sidecar that was killed is no news.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(app):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body leave in one piece and at once: otherwise the second piece waits for the
+        # acknowledgement of the first, 40 ms where the peer delays it.
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
         def _body(self):
             if self.headers.get("transfer-encoding", "").lower() != "chunked":

@@ -7,7 +7,7 @@ import subprocess
 
 from . import http
 from .ports import free_port
-from .processes import Process, temporary_folder
+from .processes import PATIENCE, Process, temporary_folder
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 # Another folder of programs with the same names can be tested in its place.
@@ -47,7 +47,7 @@ def resource_folder(documents):
     return folder
 
 
-def run_once(*flags, program="daprd", seconds=30.0, env=None):
+def run_once(*flags, program="daprd", seconds=PATIENCE, env=None):
     """Runs a program to its end: (exit status, stdout, stderr)."""
     done = subprocess.run([BINARIES / program, *flags], stdin=subprocess.DEVNULL, timeout=seconds,
                           capture_output=True, text=True, env=os.environ | (env or {}))
@@ -85,7 +85,7 @@ class Daprd(Process):
     def url(self, path):
         return f"http://127.0.0.1:{self.http_port}{path}"
 
-    def wait_healthy(self, seconds=30.0):
+    def wait_healthy(self, seconds=PATIENCE):
         # With an application: until it has answered the start-up calls too (/v1.0/healthz).
         self.wait_ready(lambda: http.answers(self.url("/v1.0/healthz"), 204), seconds)
 

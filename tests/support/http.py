@@ -23,7 +23,7 @@ class Reply:
         return f"Reply({self.status}, {self.text[:300]!r})"
 
 
-def call(method, url, body=None, json=None, headers=None, seconds=20.0):
+def call(method, url, body=None, json=None, headers=None, seconds=60.0):
     """One request on a connection of its own."""
     parts = urllib.parse.urlsplit(url)
     headers = dict(headers or {})
@@ -51,7 +51,7 @@ def post(url, **rest):
 def answers(url, status=None):
     """Whether a GET is answered at all (with `status`, if given): for waiting."""
     try:
-        reply = get(url, seconds=2.0)
+        reply = get(url, seconds=5.0)
     except (OSError, http.client.HTTPException):
         return False
     return status is None or reply.status == status

@@ -9,6 +9,10 @@ import subprocess
 import tempfile
 import time
 
+# How long to wait for what must come, on a slow machine that others use too. Only a failure lasts
+# so long, so there is no reason to be tight; what a test says about time it measures.
+PATIENCE = 90.0
+
 _running = []
 _folders = []
 
@@ -20,7 +24,7 @@ def temporary_folder(prefix="outrigger-"):
     return folder
 
 
-def wait_until(condition, what, seconds=20.0):
+def wait_until(condition, what, seconds=PATIENCE):
     """The first true value of `condition()`, or a TimeoutError that names `what`."""
     end = time.monotonic() + seconds
     while True:
@@ -54,7 +58,7 @@ class Process:
     def output(self):
         return self.log.read_text(errors="replace")
 
-    def wait_ready(self, condition, seconds=20.0):
+    def wait_ready(self, condition, seconds=PATIENCE):
         """Waits for `condition()`; fails at once if the process has ended."""
 
         def ready():
@@ -64,7 +68,7 @@ class Process:
 
         return wait_until(ready, f"{self.name} ready", seconds)
 
-    def wait(self, seconds=20.0):
+    def wait(self, seconds=PATIENCE):
         """Waits for its own end; the exit status."""
         return self._process.wait(seconds)
 
@@ -77,7 +81,7 @@ class Process:
         self.signal(signal.SIGKILL)
         self._process.wait()
 
-    def stop(self, seconds=15.0):
+    def stop(self, seconds=30.0):
         """Asks it to end, insists after `seconds`; the exit status."""
         self.signal(signal.SIGTERM)
         try:
@@ -95,8 +99,23 @@ class Process:
                 return int(line.split()[1])
         return 0
 
+    def children(self):
+        """The ids of the processes it has started, if it runs."""
+        try:
+            return [int(pid) for pid in
+                    pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        except OSError:
+            return []
+
     def resident_kb(self):
         return self._status("VmRSS")
+
+    def peak_kb(self):
+        """The most that was resident so far, or since reset_peak()."""
+        return self._status("VmHWM")
+
+    def reset_peak(self):
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

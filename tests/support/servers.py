@@ -1,5 +1,6 @@
 """The real servers that stores and brokers are tested against, as processes of this suite."""
 
+import contextlib
 import os
 import pathlib
 import pwd
@@ -12,12 +13,19 @@ from .ports import free_port
 from .processes import Process, temporary_folder, wait_until
 
 
+def _output(command):
+    """What it prints; '' if it fails or does not end."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
 def redis_command(port, *words, password=None):
     """Sends one command to a Redis server: its raw reply, '' if it does not answer."""
     login = ["-a", password, "--no-auth-warning"] if password else []
-    done = subprocess.run(["redis-cli", "-h", "127.0.0.1", "-p", str(port), *login, *map(str, words)],
-                          capture_output=True, text=True, timeout=10)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return _output(["redis-cli", "-h", "127.0.0.1", "-p", str(port), *login, *map(str, words)])
 
 
 class Redis(Process):
@@ -44,11 +52,11 @@ class RedisCluster:
     """Three masters that share the slots."""
 
     def __init__(self):
-        self.nodes = [Redis(name="redis-cluster", cluster_enabled="yes", cluster_node_timeout=2000,
+        self.nodes = [Redis(name="redis-cluster", cluster_enabled="yes", cluster_node_timeout=5000,
                             cluster_port=free_port()) for _ in range(3)]
         self.addresses = ",".join(node.address for node in self.nodes)
         subprocess.run(["redis-cli", "--cluster", "create", *self.addresses.split(","),
-                        "--cluster-yes"], check=True, capture_output=True, timeout=60)
+                        "--cluster-yes"], check=True, capture_output=True, timeout=120)
         wait_until(lambda: all("cluster_state:ok" in node.command("CLUSTER", "INFO")
                                for node in self.nodes), "Redis cluster")
 
@@ -65,7 +73,7 @@ class RedisSentinel:
         file = temporary_folder() / "sentinel.conf"
         file.write_text(f"port {self.port}\nbind 127.0.0.1\ndir {file.parent}\n"
                         f"sentinel monitor {master_name} 127.0.0.1 {self.master.port} 1\n"
-                        f"sentinel down-after-milliseconds {master_name} 1000\n"
+                        f"sentinel down-after-milliseconds {master_name} 2000\n"
                         f"sentinel failover-timeout {master_name} 5000\n")
         self.sentinel = Process("redis-sentinel", ["redis-server", file, "--sentinel"])
         self.sentinel.wait_ready(lambda: redis_command(self.port, "SENTINEL", "replicas", master_name))
@@ -103,16 +111,24 @@ class Postgres(Process):
                           "-c", "fsync=off", "-c", "max_connections=200"], user=user, cwd="/")
         self.wait_ready(lambda: self.query("SELECT 1") == "1")
 
-    def stop(self, seconds=15.0):
+    def stop(self, seconds=30.0):
         # SIGTERM waits for clients to leave; SIGINT disconnects them.
         self.signal(signal.SIGINT)
         return super().stop(seconds)
 
+    def kill(self):
+        # Its children notice its death a little later; no server starts on its data before that.
+        children = self.children()
+        super().kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        wait_until(lambda: not any(pathlib.Path(f"/proc/{child}").exists() for child in children),
+                   "the end of the server's processes")
+
     def query(self, sql):
         """The rows as psql prints them, unaligned; '' if the server does not answer."""
-        done = subprocess.run(["psql", "-XtA", self.connection_string, "-c", sql], text=True,
-                              capture_output=True, timeout=20)
-        return done.stdout.strip() if done.returncode == 0 else ""
+        return _output(["psql", "-XtA", self.connection_string, "-c", sql])
 
 
 def listens(port):

@@ -163,10 +163,34 @@ Error refusal(Error error, const std::string& pubsub_name) {
                "failed to create subscription for " + pubsub_name + ": " + error.message());
 }
 
+/// Hands a request to end on.
+class HandOn final : public Cancellation::Callback {
+ public:
+  explicit HandOn(Cancellation& target) : target_(target) {}
+  void on_cancel() noexcept override { target_.request(); }
+
+ private:
+  Cancellation& target_;
+};
+
+/// A client may open a stream and say nothing: the shutdown does not wait for it.
+Task<Result<std::optional<std::string>>> read_first(Subscriber& subscriber,
+                                                    net::grpc::ServerStream& stream) {
+  Cancellation reading(co_await this_cancellation());
+  HandOn hand_on(reading);
+  subscriber.closing().add(hand_on);
+  if (subscriber.closing().requested()) reading.request();
+  auto read = stream.read();
+  auto first = co_await std::move(read).under(reading);
+  if (!first && subscriber.closing().requested())
+    co_return fail(Code::unknown, "api server closed");
+  co_return first;
+}
+
 }  // namespace
 
 Task<Result<>> subscribe_stream(Subscriber& subscriber, net::grpc::ServerStream& stream) {
-  OUT_CO_TRY(const auto first, co_await stream.read());
+  OUT_CO_TRY(const auto first, co_await read_first(subscriber, stream));
   OUT_CO_TRY(const SubscriptionPtr subscription, read_initial(first));
   StreamPostman postman(stream);
   Subscriber::Stream entry{subscription, postman, [&postman] { postman.end(); }};

@@ -189,6 +189,29 @@ TEST(StreamSubscription, ShutdownWaitsForAnswers) {
   });
 }
 
+TEST(StreamSubscription, ShutdownDoesNotWaitForAStreamThatHasSaidNothing) {
+  World world;
+  world.play([](World* w) -> Task<void> {
+    EXPECT_FALSE(w->ended);
+    co_await w->subscriber.shut_down();
+    co_await World::settle();
+    EXPECT_TRUE(w->ended && !w->ended->has_value());
+    EXPECT_EQ(w->ended->error().code(), Code::unknown);
+    EXPECT_EQ(w->ended->error().message(), "api server closed");
+  });
+}
+
+TEST(StreamSubscription, AStreamOpenedAfterTheShutdownEndsAtOnce) {
+  World world;
+  world.play([](World* w) -> Task<void> {
+    co_await w->subscriber.shut_down();
+    w->ended.reset();
+    w->scope.spawn(World::serve(w));
+    co_await World::settle();
+    EXPECT_TRUE(w->ended && !w->ended->has_value());
+  });
+}
+
 TEST(StreamSubscription, OutlivesItsComponentsReload) {
   World world;
   world.stream.begin("pubsub", "orders");

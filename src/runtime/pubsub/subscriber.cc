@@ -40,7 +40,7 @@ void Subscriber::changed() {
 
 Task<Result<>> Subscriber::run(std::shared_ptr<Entry> entry) {
   const Subscription& subscription = *entry->subscription;
-  if (closed_) co_return fail(Code::unavailable, "subscriber is closed");
+  if (closing_.requested()) co_return fail(Code::unavailable, "subscriber is closed");
   const std::shared_ptr<OpenBroker> broker = service_.find(subscription.pubsub_name);
   if (broker == nullptr) {
     co_return fail(PublishErrors(subscription.pubsub_name).not_found({}));
@@ -163,7 +163,7 @@ Task<void> Subscriber::pause() {
 }
 
 Task<void> Subscriber::shut_down() {
-  closed_ = true;
+  closing_.request();
   std::vector<Task<void>> tasks;
   for (const auto& entry : entries_) tasks.push_back(finish(entry));
   co_await run_all(std::move(tasks));

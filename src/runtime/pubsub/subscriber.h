@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cancellation.h"
 #include "runtime/pubsub/postman.h"
 #include "runtime/pubsub/running.h"
 #include "runtime/pubsub/service.h"
@@ -44,6 +45,8 @@ class Subscriber {
   Task<Result<>> open_stream(Stream& stream);
   Task<void> close_stream(Stream& stream);
   [[nodiscard]] std::vector<SubscriptionPtr> streams() const;
+  /// Requested by shut_down(): a stream that has not said yet what it wants ends with it.
+  [[nodiscard]] Cancellation& closing() noexcept { return closing_; }
 
   /// Around the life of a component's broker: before it closes, the streams' subscriptions on it
   /// are drained; when it is open again they go on.
@@ -67,7 +70,7 @@ class Subscriber {
   std::unique_ptr<Postman> postman_;
   std::vector<std::shared_ptr<Entry>> entries_;
   std::function<void()> streams_changed_;
-  bool closed_ = false;
+  Cancellation closing_;
 };
 
 }  // namespace outrigger::pubsub

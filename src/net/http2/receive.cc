@@ -275,7 +275,11 @@ void Core::closed(StreamState& stream, ErrorCode code) {
       guard_.closed(stream.id(), StreamGuard::Ending::ended);
     }
   }
-  if (stream.unconsumed > 0) nghttp2_session_consume_connection(session, stream.unconsumed);
+  // Nothing is left for the handler to return: done twice, it would outgrow what the peer has sent
+  // until nghttp2 calls that an offence of the peer.
+  const std::size_t returned = std::exchange(stream.unconsumed, 0);
+  unconsumed -= returned;
+  if (returned > 0) nghttp2_session_consume_connection(session, returned);
   report_closed(stream, code);
   recycle(stream);
 }

@@ -251,6 +251,40 @@ TEST_F(Http2Session, ASlowConsumerHoldsTheSenderAtTheWindow) {
   EXPECT_EQ(server->unconsumed_bytes(), 0U);
 }
 
+TEST_F(Http2Session, BytesConsumedAsTheStreamClosesAreReturnedOnceOnly) {
+  Settings small{.stream_window_bytes = 1'000'000, .connection_window_bytes = 65535};
+  start(small, {});
+  // As a caller does that takes a response as a whole, once it has ended.
+  class Late final : public Recorder {
+   public:
+    void on_closed(Stream& stream, ErrorCode code) override {
+      session->consume(stream, note(stream).body.size());
+      Recorder::on_closed(stream, code);
+    }
+  } late;
+  client.emplace(Session::client(late, small));
+  late.session = &*client;
+  late.consume = false;
+  std::size_t bytes = 30'000;
+  at_server.complete = [&](Stream& stream) {
+    ASSERT_TRUE(server->respond(stream, 200, {}, Body::of(std::string(bytes, 'r'))));
+  };
+  for (int i = 0; i < 20; ++i) {
+    send(Body::none());
+    pump();
+  }
+  EXPECT_EQ(late.by_id.at(39).body.size(), 30'000U);
+  bytes = 900'000;
+  Stream& large = send(Body::none());
+  const std::int32_t id = large.id();
+  pump();
+  const std::size_t at_first = late.by_id.at(id).body.size();
+  EXPECT_LE(at_first, 65535U);
+  client->consume(large, 1);
+  pump();
+  EXPECT_EQ(late.by_id.at(id).body.size(), at_first);
+}
+
 TEST_F(Http2Session, BytesNeverConsumedAreReturnedWhenTheStreamCloses) {
   Settings small{.stream_window_bytes = 65535, .connection_window_bytes = 65535};
   start({}, small);

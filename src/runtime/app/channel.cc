@@ -13,23 +13,6 @@ bool speaks_grpc(ChannelOptions::Protocol protocol) {
   return protocol == ChannelOptions::Protocol::grpc || protocol == ChannelOptions::Protocol::grpcs;
 }
 
-Result<net::Endpoint> endpoint_of(const ChannelOptions& options) {
-  net::Endpoint endpoint;
-  endpoint.address = {options.address, options.port};
-  const bool tls = options.protocol == ChannelOptions::Protocol::https ||
-                   options.protocol == ChannelOptions::Protocol::grpcs;
-  const bool http2 =
-      speaks_grpc(options.protocol) || options.protocol == ChannelOptions::Protocol::h2c;
-  endpoint.protocol = http2 ? net::Endpoint::Protocol::http2 : net::Endpoint::Protocol::http1;
-  if (tls) {
-    net::TlsOptions trust;
-    trust.insecure_skip_verify = true;
-    if (http2) trust.alpn = {"h2"};
-    OUT_TRY(endpoint.tls, net::TlsContext::client(std::move(trust)));
-  }
-  return endpoint;
-}
-
 net::ClientOptions client_options(const ChannelOptions& options) {
   net::ClientOptions client;
   client.head_bytes_max = std::max<std::size_t>(options.head_bytes_max, 4096) + 4096;
@@ -105,6 +88,23 @@ class AppChannel final : public Channel {
 };
 
 }  // namespace
+
+Result<net::Endpoint> endpoint_of(const ChannelOptions& options) {
+  net::Endpoint endpoint;
+  endpoint.address = {options.address, options.port};
+  const bool tls = options.protocol == ChannelOptions::Protocol::https ||
+                   options.protocol == ChannelOptions::Protocol::grpcs;
+  const bool http2 =
+      speaks_grpc(options.protocol) || options.protocol == ChannelOptions::Protocol::h2c;
+  endpoint.protocol = http2 ? net::Endpoint::Protocol::http2 : net::Endpoint::Protocol::http1;
+  if (tls) {
+    net::TlsOptions trust;
+    trust.insecure_skip_verify = true;
+    if (http2) trust.alpn = {"h2"};
+    OUT_TRY(endpoint.tls, net::TlsContext::client(std::move(trust)));
+  }
+  return endpoint;
+}
 
 Result<std::unique_ptr<Channel>> make_channel(ChannelOptions options, Gate& gate) {
   OUT_TRY(auto endpoint, endpoint_of(options));

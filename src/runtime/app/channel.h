@@ -25,6 +25,10 @@ struct ChannelOptions {
   std::size_t head_bytes_max = 4096;
 };
 
+/// Where the application is and what it speaks there; for whoever reaches it without a channel. Its
+/// certificate is not checked, as upstream does not.
+Result<net::Endpoint> endpoint_of(const ChannelOptions& options);
+
 /// The application, seen from one loop. Every call of the sidecar to its application goes through
 /// here: tokens, the concurrency limit and (later) the appHttpPipeline are added here and only
 /// here.

@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "net/http/client.h"
-#include "net/tls.h"
 
 namespace outrigger::runtime::app {
 namespace {
@@ -65,16 +64,7 @@ Task<Result<bool>> probe_once(Prober& prober) {
 Result<std::unique_ptr<Prober>> make_prober(const ChannelOptions& channel, std::string path) {
   using Protocol = ChannelOptions::Protocol;
   const bool grpc = channel.protocol == Protocol::grpc || channel.protocol == Protocol::grpcs;
-  net::Endpoint endpoint;
-  endpoint.address = {channel.address, channel.port};
-  if (grpc || channel.protocol == Protocol::h2c) {
-    endpoint.protocol = net::Endpoint::Protocol::http2;
-  }
-  if (channel.protocol == Protocol::https || channel.protocol == Protocol::grpcs) {
-    net::TlsOptions trust;
-    trust.insecure_skip_verify = true;
-    OUT_TRY(endpoint.tls, net::TlsContext::client(std::move(trust)));
-  }
+  OUT_TRY(auto endpoint, endpoint_of(channel));
   if (!path.starts_with('/')) path.insert(0, 1, '/');
   return std::make_unique<ChannelProber>(std::move(endpoint), grpc, std::move(path));
 }

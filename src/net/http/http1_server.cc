@@ -50,7 +50,8 @@ class Http1Server final : public Protocol,
 
   void on_end() override {
     ended_ = true;
-    if (phase_ == Phase::head) return host_.close(false);
+    // The answer before may still be on its way.
+    if (phase_ == Phase::head) return host_.close(true);
     // A client that ends its sending side has gone, as Go's server sees it: what is done for it is
     // cancelled, though the answer is still sent.
     abort_request("the client closed the connection before the end of its request");

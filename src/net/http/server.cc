@@ -12,7 +12,8 @@ namespace http {
 namespace {
 
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-// How long a connection that is being closed may take to send its last answer.
+// A connection that is being closed is read on for so long after its last answer has left, and is
+// given up if the client takes nothing of that answer for so long.
 constexpr auto kLinger = std::chrono::seconds(5);
 
 /// A first line that is neither HTTP/1 nor the preface of HTTP/2: a connection that is to be closed
@@ -79,12 +80,20 @@ class ServerConnection final : public Transport::Events, Host {
   }
   void on_end() override {
     if (closed_) return;
+    peer_ended_ = true;
     if (protocol_ && !closing_) return protocol_->on_end();
-    close(false);
+    close(true);
   }
   void on_error(const Error&) override { close(false); }
   void on_drained() override {
-    if (protocol_ && !closed_ && !closing_) protocol_->on_drained();
+    if (closed_) return;
+    if (!closing_) {
+      if (protocol_) protocol_->on_drained();
+    } else if (peer_ended_) {
+      close(false);
+    } else {
+      linger_.start(kLinger);
+    }
   }
 
   // Host
@@ -94,15 +103,17 @@ class ServerConnection final : public Transport::Events, Host {
   bool draining() const noexcept override { return shard_.draining; }
   void close(bool send_rest) override {
     if (closed_) return;
-    if (send_rest && !closing_) {
+    if (send_rest && !(peer_ended_ && transport_->unsent() == 0)) {
       // The sending side ends first; the rest of what the client sends is read and dropped for a
       // while, because a reset could overtake our last answer.
-      closing_ = true;
-      transport_->finish_sending();
-      linger_.start(kLinger);
+      if (!std::exchange(closing_, true)) {
+        transport_->finish_sending();
+        linger_.start(kLinger);
+      }
+      // What is due at the end of this turn may be all there is.
+      if (peer_ended_) linger_.start(Duration::zero());
       return;
     }
-    if (send_rest) return;
     closed_ = true;
     linger_.stop();
     transport_->close();
@@ -125,11 +136,20 @@ class ServerConnection final : public Transport::Events, Host {
     protocol_ = make_http2_server(*this, std::move(upgrade));
   }
 
+  void on_linger() {
+    const std::size_t left = transport_->unsent();
+    if (left == 0 || left >= unsent_before_) return close(false);
+    unsent_before_ = left;
+    linger_.start(kLinger);
+  }
+
   Shard& shard_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Protocol> protocol_;
   std::string first_bytes_;
-  Timer linger_{[this] { close(false); }};
+  Timer linger_{[this] { on_linger(); }};
+  std::size_t unsent_before_ = std::numeric_limits<std::size_t>::max();
+  bool peer_ended_ = false;
   bool closing_ = false;
   bool closed_ = false;
   bool removing_ = false;

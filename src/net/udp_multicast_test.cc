@@ -32,9 +32,9 @@ Task<Result<>> wait_for_one(Heard* heard) {
   co_return Result<>();
 }
 
-/// Whether something was heard within a second.
+/// Whether something was heard within a time that a loaded machine needs too.
 Task<bool> hears(Heard* heard) {
-  auto done = co_await with_timeout(wait_for_one(heard), 1s);
+  auto done = co_await with_timeout(wait_for_one(heard), 20s);
   co_return done.has_value();
 }
 

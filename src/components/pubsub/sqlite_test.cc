@@ -307,7 +307,7 @@ TEST_F(SqlitePubSub, AMessageOfAnotherProcessArrivesSoon) {
   ASSERT_TRUE(publish(other, "x"));
   const auto published = std::chrono::steady_clock::now();
   reach(receiver, 1);
-  EXPECT_LT(std::chrono::steady_clock::now() - published, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - published, 5s);
   close(subscription);
 }
 

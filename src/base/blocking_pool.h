@@ -23,12 +23,12 @@ class BlockingPool {
   bool submit(std::move_only_function<void()> work);
 
   /// Runs `work` on a pool thread and gives its result to the awaiting task on its own loop. A
-  /// cancelled caller returns at once; the work itself is not interrupted and its result dropped.
+  /// cancelled caller returns at once; the work itself is not interrupted, may outlive the caller's
+  /// loop, and its result is dropped.
   template <class T>
   Task<Result<T>> run(std::move_only_function<Result<T>()> work) {
     auto completion = std::make_shared<Completion<T>>();
-    Loop& home = Loop::current();
-    auto job = [completion, &home, work = std::move(work)]() mutable {
+    auto job = [completion, home = Loop::current().remote(), work = std::move(work)]() mutable {
       auto result = std::make_shared<Result<T>>(work());
       home.post([completion, result] { completion->set(std::move(*result)); });
     };

@@ -23,22 +23,60 @@ constexpr int kEventsPerTurn = 128;
 
 }  // namespace
 
+/// What other threads reach of a loop; outlives it with whoever keeps a Remote.
+struct Loop::Remote::Mail {
+  Mail() { OUT_ASSERT(wake >= 0); }
+  ~Mail() { ::close(wake); }
+
+  /// False if the loop is no more.
+  bool post(std::move_only_function<void()> work) {
+    bool first = false;
+    {
+      const std::lock_guard lock(mutex);
+      if (!open) return false;
+      first = posted.empty();
+      posted.push_back(std::move(work));
+    }
+    if (!first) return true;  // Whoever came first has rung.
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto bytes = ::write(wake, &one, sizeof one);
+    return true;
+  }
+  std::vector<std::move_only_function<void()>> take() {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto bytes = ::read(wake, &count, sizeof count);
+    const std::lock_guard lock(mutex);
+    return std::exchange(posted, {});
+  }
+  /// What is left is dropped by the caller, without the lock.
+  std::vector<std::move_only_function<void()>> close() {
+    const std::lock_guard lock(mutex);
+    open = false;
+    return std::exchange(posted, {});
+  }
+
+  const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  std::mutex mutex;
+  bool open = true;
+  std::vector<std::move_only_function<void()>> posted;
+};
+
 struct Loop::Impl {
   explicit Impl(unsigned index) : index(index) {
-    OUT_ASSERT(epoll >= 0 && wake >= 0);
+    OUT_ASSERT(epoll >= 0);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = nullptr;  // The wake-up descriptor has no watch.
-    OUT_ASSERT(epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) == 0);
+    OUT_ASSERT(epoll_ctl(epoll, EPOLL_CTL_ADD, mail->wake, &event) == 0);
   }
   ~Impl() {
-    ::close(wake);
+    const auto left = mail->close();
     ::close(epoll);
   }
 
   unsigned index;
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const std::shared_ptr<Remote::Mail> mail = std::make_shared<Remote::Mail>();
   TimePoint now = std::chrono::steady_clock::now();
   std::vector<std::coroutine_handle<>> ready;
   std::vector<TurnEnd*> turn_ends;
@@ -46,8 +84,6 @@ struct Loop::Impl {
   std::array<epoll_event, kEventsPerTurn> events;
   int events_count = 0;
   std::atomic<bool> stopping = false;
-  std::mutex posted_mutex;
-  std::vector<std::move_only_function<void()>> posted;
 
   void place(std::size_t slot, Timer* timer) {
     timers[slot] = timer;
@@ -122,13 +158,7 @@ struct Loop::Impl {
     }
   }
   void run_posted() {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto bytes = ::read(wake, &count, sizeof count);
-    std::vector<std::move_only_function<void()>> work;
-    {
-      const std::lock_guard lock(posted_mutex);
-      work.swap(posted);
-    }
+    auto work = mail->take();
     for (auto& item : work) item();
   }
   void resume_ready() {
@@ -178,17 +208,13 @@ bool Loop::on_a_loop() noexcept { return t_loop != nullptr; }
 unsigned Loop::index() const noexcept { return impl_->index; }
 TimePoint Loop::now() const noexcept { return impl_->now; }
 
-void Loop::post(std::move_only_function<void()> work) {
-  bool first = false;
-  {
-    const std::lock_guard lock(impl_->posted_mutex);
-    first = impl_->posted.empty();
-    impl_->posted.push_back(std::move(work));
-  }
-  if (!first) return;  // Whoever came first has rung.
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto bytes = ::write(impl_->wake, &one, sizeof one);
+void Loop::post(std::move_only_function<void()> work) { impl_->mail->post(std::move(work)); }
+
+bool Loop::Remote::post(std::move_only_function<void()> work) const {
+  return mail_->post(std::move(work));
 }
+
+Loop::Remote Loop::remote() const noexcept { return Remote(impl_->mail); }
 
 void Loop::schedule(std::coroutine_handle<> coroutine) { impl_->ready.push_back(coroutine); }
 

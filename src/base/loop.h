@@ -52,6 +52,19 @@ class Loop {
 
   /// Runs `work` on this loop in a later turn. May be called from any thread.
   void post(std::move_only_function<void()> work);
+  /// A way to a loop that may be kept longer than the loop. From any thread.
+  class Remote {
+   public:
+    /// post(); false if the loop is no more, and then the work is dropped here.
+    bool post(std::move_only_function<void()> work) const;
+
+   private:
+    friend class Loop;
+    struct Mail;
+    explicit Remote(std::shared_ptr<Mail> mail) noexcept : mail_(std::move(mail)) {}
+    std::shared_ptr<Mail> mail_;
+  };
+  [[nodiscard]] Remote remote() const noexcept;
   /// Resumes `coroutine` later in the present turn (or the next, from outside one).
   void schedule(std::coroutine_handle<> coroutine);
   /// Asks for hook.on_turn_end() at the end of this turn. `hook` must live until then or be

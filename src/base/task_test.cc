@@ -1,5 +1,7 @@
 #include "base/task.h"
 
+#include <mutex>
+
 #include "base/blocking_pool.h"
 #include "base/scope.h"
 
@@ -162,6 +164,37 @@ Task<Result<int>> blocking_answer() {
   co_return answer;
 }
 TEST(BlockingPool, GivesTheResultBackToTheLoop) { EXPECT_EQ(run(blocking_answer()).value(), 42); }
+
+/// Begins work that cannot end before `gate` does, and does not wait for it.
+Task<Result<>> give_up_on(BlockingPool* pool, std::mutex* gate) {
+  std::move_only_function<Result<int>()> work = [gate]() -> Result<int> {
+    const std::lock_guard wait(*gate);
+    return 1;
+  };
+  auto answer = co_await with_timeout(pool->run<int>(std::move(work)), 1ms);
+  if (!answer) co_return std::unexpected(std::move(answer).error());
+  co_return Result<>();
+}
+
+TEST(BlockingPool, WorkMayEndWhenTheLoopThatAskedForItIsNoMore) {
+  std::mutex gate;
+  std::unique_lock closed(gate);
+  BlockingPool pool(1);
+  const auto given_up = run(give_up_on(&pool, &gate));
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().code(), Code::deadline_exceeded);
+  closed.unlock();  // The pool's end waits for the work's.
+}
+
+TEST(Loop, ARemoteKnowsWhenItsLoopIsGone) {
+  auto loop = std::make_unique<Loop>();
+  const Loop::Remote remote = loop->remote();
+  bool ran = false;
+  EXPECT_TRUE(remote.post([&] { ran = true; }));
+  loop->run_until([&] { return ran; });
+  loop.reset();
+  EXPECT_FALSE(remote.post([] {}));
+}
 
 Task<std::vector<int>> timers_in_order() {
   std::vector<int> order;

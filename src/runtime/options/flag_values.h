@@ -76,12 +76,8 @@ struct FlagValues {
 
   Flags flags{"daprd"};
 
- private:
-  void add_listeners();
-  void add_app();
-  void add_control_plane();
-  void add_runtime();
-  void add_deprecated();
+  /// The flags that were given and do nothing yet.
+  [[nodiscard]] std::vector<std::string> without_effect() const;
 };
 
 }  // namespace outrigger::options

@@ -248,6 +248,7 @@ Result<Options> options_of(const FlagValues& values, const Environment& environm
     options.block_shutdown = values.dapr_block_shutdown_duration;
   }
   options.hot_reload_interval = values.hot_reload_reconcile_interval;
+  options.flags_without_effect = values.without_effect();
   read_environment(options, environment);
   return options;
 }

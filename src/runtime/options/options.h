@@ -121,6 +121,8 @@ struct Options {
   /// 0: the reconciler's own default.
   std::chrono::nanoseconds hot_reload_interval{0};
   LogOptions log;
+  /// Flags that were given and do nothing yet, for the log.
+  std::vector<std::string> flags_without_effect;
   OtelEnvironment otel;
   /// NAMESPACE; nullopt if it is not set.
   std::optional<std::string> own_namespace;

@@ -338,6 +338,13 @@ TEST(Options, ABadLogLevelIsFatalAndDeprecatedFlagsAreNoted) {
   EXPECT_FALSE(line.options);
 }
 
+TEST(Options, FlagsThatDoNothingYetAreNoted) {
+  EXPECT_THAT(parse({"--app-port=80", "--log-as-json"})->flags_without_effect, IsEmpty());
+  EXPECT_THAT(
+      parse({"--enable-mtls", "--sentry-address=s:1", "--app-port=80"})->flags_without_effect,
+      testing::UnorderedElementsAre("enable-mtls", "sentry-address"));
+}
+
 TEST(Options, TheStablePortDependsOnAppFolderUserAndHost) {
   // The first two bytes of sha256("app1|/home/me|1000|host") are 73 d5.
   const int port = stable_port("app1", "/home/me", 1000, "host");

@@ -87,27 +87,46 @@ bool in_namespace(const std::string& namespace_name, const LoadOptions& options)
          namespace_name == *options.namespace_name;
 }
 
-template <class T>
-std::string where(const T& item) {
-  return item.origin.file.empty() ? item.log_name()
-                                  : item.log_name() + " at " + item.origin.to_string();
+/// A name that is taken: upstream's line, and where the two are.
+struct Duplicate {
+  std::string line;
+  std::string places;
+};
+
+/// Upstream's lines as they are, for those who look for them, and then the places.
+std::string text_of(const std::vector<Duplicate>& duplicates) {
+  std::vector<std::string> lines;
+  std::vector<std::string> places;
+  for (const Duplicate& each : duplicates) {
+    lines.push_back(each.line);
+    if (!each.places.empty()) places.push_back(each.places);
+  }
+  return join(lines, "\n") + (places.empty() ? "" : " (" + join(places, "; ") + ")");
 }
 
 template <class T>
 void keep_named(std::vector<T>& items, const LoadOptions& options,
-                std::vector<std::string>& duplicates) {
-  std::map<std::string, std::string> names;
+                std::vector<Duplicate>& duplicates) {
+  std::map<std::string, const T*> names;
   std::vector<T> kept;
+  kept.reserve(items.size());  // What is kept stays where it is.
   for (T& item : items) {
     if (!in_namespace(item.namespace_name, options)) continue;
     if (const auto found = names.find(item.name); found != names.end()) {
-      duplicates.push_back("duplicate definition of " + std::string(T::kKind) + " name " +
-                           where(item) + " with existing " + found->second);
+      const T& first = *found->second;
+      Duplicate duplicate{"duplicate definition of " + std::string(T::kKind) + " name " +
+                              item.log_name() + " with existing " + first.log_name(),
+                          {}};
+      if (!item.origin.file.empty()) {
+        duplicate.places = item.origin.to_string() + " repeats " + first.origin.to_string();
+      }
+      duplicates.push_back(std::move(duplicate));
       continue;
     }
     if (!in_scope(item.scopes, options.app_id)) continue;
-    names.emplace(item.name, where(item));
+    std::string name = item.name;
     kept.push_back(std::move(item));
+    names.emplace(std::move(name), &kept.back());
   }
   items = std::move(kept);
 }
@@ -152,12 +171,12 @@ Resources parse_manifests(const std::vector<SourceFile>& files) {
 }
 
 Result<Resources> filter_resources(Resources resources, const LoadOptions& options) {
-  std::vector<std::string> duplicates;
+  std::vector<Duplicate> duplicates;
   keep_named(resources.components, options, duplicates);
-  if (!duplicates.empty()) return fail(Code::already_exists, join(duplicates, "\n"));
+  if (!duplicates.empty()) return fail(Code::already_exists, text_of(duplicates));
   keep_named(resources.http_endpoints, options, duplicates);
-  for (std::string& duplicate : duplicates) {
-    resources.notices.push_back({Level::warning, std::move(duplicate) + "; the first one is kept"});
+  for (const Duplicate& duplicate : duplicates) {
+    resources.notices.push_back({Level::warning, text_of({duplicate}) + "; the first one is kept"});
   }
   const auto foreign = [&](const auto& item) { return !in_scope(item.scopes, options.app_id); };
   std::erase_if(resources.subscriptions, foreign);

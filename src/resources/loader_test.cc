@@ -147,9 +147,26 @@ TEST(Loader, TwoComponentsOfOneNameAreAnErrorThatNamesBoth) {
   const auto loaded = load_resources({folder.path()}, {.app_id = "app"});
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().message(),
-            "duplicate definition of Component name same (state.in-memory/v1) at " +
-                folder.path("b.yaml") + ":1 with existing same (state.in-memory/v1) at " +
-                folder.path("a.yaml") + ":1");
+            "duplicate definition of Component name same (state.in-memory/v1) with existing same "
+            "(state.in-memory/v1) (" +
+                folder.path("b.yaml") + ":1 repeats " + folder.path("a.yaml") + ":1)");
+}
+
+TEST(Loader, EachDuplicateHasUpstreamsLineAndThePlacesFollow) {
+  const std::string head =
+      "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: same}\n";
+  const auto loaded = filter_resources(
+      parse_manifests({{.path = "f.yaml",
+                        .text = head + "spec: {type: state.in-memory, version: v1}\n---\n" + head +
+                                "spec: {type: pubsub.in-memory, version: v1}\n---\n" + head +
+                                "spec: {type: state.in-memory, version: v1}\n"}}),
+      {.app_id = "app"});
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().message(),
+            "duplicate definition of Component name same (pubsub.in-memory/v1) with existing same "
+            "(state.in-memory/v1)\n"
+            "duplicate definition of Component name same (state.in-memory/v1) with existing same "
+            "(state.in-memory/v1) (f.yaml:6 repeats f.yaml:1; f.yaml:11 repeats f.yaml:1)");
 }
 
 TEST(Loader, OfTwoHttpEndpointsWithOneNameTheFirstIsKept) {

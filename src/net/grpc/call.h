@@ -23,6 +23,14 @@ struct Call {
   /// Sent with the status.
   Headers reply_trailers;
   TimePoint started;
+  /// Whether the message that was received last had come compressed.
+  bool received_compressed = false;
+  /// Whether messages of the reply may be compressed, which its head announces. Not set: if the
+  /// request names gzip as its encoding, as grpc-go does it. True has no effect towards a client
+  /// that does not accept gzip.
+  std::optional<bool> gzip_replies;
+  /// Where they may be: whether the next message of the reply is.
+  bool compress_next = true;
   std::size_t received_bytes = 0;  ///< Message payloads, decompressed.
   std::size_t sent_bytes = 0;
   bool proxied = false;

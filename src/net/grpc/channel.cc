@@ -1,5 +1,6 @@
 #include "net/grpc/channel.h"
 
+#include "net/grpc/frame_reader.h"
 #include "net/grpc/metadata.h"
 #include "net/grpc/timeout.h"
 #include "net/http1/serialise.h"
@@ -162,7 +163,13 @@ Task<Result<Reply>> exchange(Client& client, Endpoint endpoint, Request request,
   auto response = co_await client.send(std::move(endpoint), std::move(request));
   if (!response) co_return std::unexpected(std::move(response).error());
   Reply reply;
-  auto body = co_await response->body.read_all(bytes_max + kFrameHeadBytes);
+  if (!is_grpc(*response)) {
+    if (response->body.stream) response->body.stream->close();
+    reply.status = status_of_response(*response, response->body.trailers);
+    reply.headers = std::move(response->headers);
+    co_return reply;
+  }
+  auto body = co_await read_frame(&response->body, bytes_max, FrameEnd::body);
   if (!body) co_return std::unexpected(std::move(body).error());
   reply.trailers = std::move(response->body.trailers);
   reply.headers = std::move(response->headers);

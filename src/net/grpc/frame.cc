@@ -20,23 +20,23 @@ Frame frame_of(std::string_view whole) noexcept {
 
 }  // namespace
 
-void Deframer::feed(std::string_view chunk) {
-  OUT_ASSERT(chunk_.empty());
-  chunk_ = chunk;
-}
-
-Result<std::size_t> Deframer::frame_bytes(std::string_view bytes) const {
+Result<std::size_t> frame_bytes_of(std::string_view bytes, std::size_t message_bytes_max) {
   const std::size_t length = length_of(bytes);
-  if (length > message_bytes_max_) {
+  if (length > message_bytes_max) {
     return fail(Code::resource_exhausted, "grpc: received message larger than max (" +
                                               std::to_string(length) + " vs. " +
-                                              std::to_string(message_bytes_max_) + ")");
+                                              std::to_string(message_bytes_max) + ")");
   }
   if (bytes[0] != kPlain && bytes[0] != kCompressed) {
     return fail(Code::internal, "grpc: received unexpected payload format " +
                                     std::to_string(static_cast<std::uint8_t>(bytes[0])));
   }
   return kFrameHeadBytes + length;
+}
+
+void Deframer::feed(std::string_view chunk) {
+  OUT_ASSERT(chunk_.empty());
+  chunk_ = chunk;
 }
 
 Result<std::optional<Frame>> Deframer::next() {
@@ -48,7 +48,7 @@ Result<std::optional<Frame>> Deframer::next() {
     held_done_ = false;
   }
   if (held_.empty() && chunk_.size() >= kFrameHeadBytes) {
-    OUT_TRY(const std::size_t whole, frame_bytes(chunk_));
+    OUT_TRY(const std::size_t whole, frame_bytes_of(chunk_, message_bytes_max_));
     if (chunk_.size() >= whole) {
       const Frame frame = frame_of(chunk_.substr(0, whole));
       chunk_.remove_prefix(whole);
@@ -61,7 +61,7 @@ Result<std::optional<Frame>> Deframer::next() {
     chunk_.remove_prefix(take);
     if (held_.size() < kFrameHeadBytes) return std::nullopt;
   }
-  OUT_TRY(const std::size_t whole, frame_bytes(held_));
+  OUT_TRY(const std::size_t whole, frame_bytes_of(held_, message_bytes_max_));
   const std::size_t take = std::min(whole - held_.size(), chunk_.size());
   held_.append(chunk_.substr(0, take));
   chunk_.remove_prefix(take);

@@ -20,6 +20,11 @@ struct Frame {
   std::string_view payload;
 };
 
+/// The bytes of the frame that begins with `bytes` (at least kFrameHeadBytes of them), its head
+/// included. Code::resource_exhausted for a message above the limit, Code::internal for unknown
+/// flags, as grpc-go says it.
+Result<std::size_t> frame_bytes_of(std::string_view bytes, std::size_t message_bytes_max);
+
 /// Splits DATA of any chunking into frames: feed() a chunk, then next() until it gives nullopt. The
 /// chunk must live until then. A frame that lies within one chunk is not copied; at most one frame
 /// is held otherwise. An error is final.
@@ -29,16 +34,13 @@ class Deframer {
       : message_bytes_max_(message_bytes_max) {}
 
   void feed(std::string_view chunk);
-  /// The payload lives until the next call of next() or the end of the chunk.
-  /// Code::resource_exhausted for a message above the limit, Code::internal for unknown flags, as
-  /// grpc-go says it.
+  /// The payload lives until the next call of next() or the end of the chunk. The errors of
+  /// frame_bytes_of().
   Result<std::optional<Frame>> next();
   /// A frame has begun and is not complete: the stream must not end here.
   [[nodiscard]] bool partial() const noexcept { return !held_.empty() || !chunk_.empty(); }
 
  private:
-  Result<std::size_t> frame_bytes(std::string_view bytes) const;
-
   std::size_t message_bytes_max_;
   std::string_view chunk_;
   /// The beginning of a frame whose end is still to come.

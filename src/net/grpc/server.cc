@@ -1,5 +1,7 @@
 #include "net/grpc/server.h"
 
+#include "base/strings.h"
+#include "net/grpc/frame_reader.h"
 #include "net/grpc/metadata.h"
 #include "net/grpc/timeout.h"
 
@@ -15,7 +17,12 @@ void append_fields(Headers& to, const Headers& from) {
 /// What a call needs from its request's head.
 struct Terms {
   std::string encoding;
-  bool gzip_replies = false;
+  bool takes_gzip = false;
+
+  [[nodiscard]] bool gzip_replies(const Call& call) const {
+    if (call.gzip_replies) return *call.gzip_replies && takes_gzip;
+    return encoding == "gzip";
+  }
 };
 
 Result<Terms> read_terms(Call& call) {
@@ -25,7 +32,8 @@ Result<Terms> read_terms(Call& call) {
     return fail(Code::unimplemented,
                 "grpc: Decompressor is not installed for grpc-encoding \"" + terms.encoding + "\"");
   }
-  terms.gzip_replies = terms.encoding == "gzip";
+  terms.takes_gzip =
+      terms.encoding == "gzip" || call.metadata.has_token("grpc-accept-encoding", "gzip");
   if (const auto timeout = call.metadata.get("grpc-timeout")) {
     OUT_TRY(const auto limit, parse_timeout(*timeout));
     call.deadline = call.started + std::chrono::duration_cast<Duration>(limit);
@@ -44,11 +52,11 @@ std::string framed(std::string_view message, bool compress) {
   return out;
 }
 
-Headers reply_head(const Call& call, const Terms& terms) {
+Headers reply_head(const Call& call, bool gzip_replies) {
   Headers head;
   head.reserve(3 + call.reply_metadata.size(), 128);
   head.add("content-type", kContentType);
-  if (terms.gzip_replies) head.add("grpc-encoding", "gzip");
+  if (gzip_replies) head.add("grpc-encoding", "gzip");
   append_fields(head, call.reply_metadata);
   return head;
 }
@@ -85,6 +93,7 @@ class StreamCall final : public ServerStream, Pipe::ProducerEvents {
         auto message =
             message_of(**frame, terms_.encoding, Side::server, message_bytes_max_, scratch);
         if (!message) co_return std::unexpected(std::move(message).error());
+        call->received_compressed = (*frame)->compressed;
         call->received_bytes += message->size();
         co_return std::string(*message);
       }
@@ -108,7 +117,7 @@ class StreamCall final : public ServerStream, Pipe::ProducerEvents {
   Task<Result<>> write(std::string message) override {
     send_headers();
     call->sent_bytes += message.size();
-    auto written = co_await out_->write(framed(message, terms_.gzip_replies));
+    auto written = co_await out_->write(framed(message, gzip_replies_ && call->compress_next));
     co_return written;
   }
 
@@ -116,7 +125,8 @@ class StreamCall final : public ServerStream, Pipe::ProducerEvents {
     if (headers_sent_) return;
     headers_sent_ = true;
     Response response;
-    response.headers = reply_head(*call, terms_);
+    gzip_replies_ = terms_.gzip_replies(*call);
+    response.headers = reply_head(*call, gzip_replies_);
     response.body = Body(out_);
     head.set(std::move(response));
   }
@@ -149,6 +159,7 @@ class StreamCall final : public ServerStream, Pipe::ProducerEvents {
   std::shared_ptr<Pipe> out_ = std::make_shared<Pipe>();
   bool input_ended_ = false;
   bool headers_sent_ = false;
+  bool gzip_replies_ = false;
   bool finished_ = false;
 };
 
@@ -171,6 +182,22 @@ struct Service::Impl {
   Fallback* fallback = nullptr;
   Scope scope;
 
+  /// As grpc-go says it.
+  Error unknown(std::string_view path) const {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string_view::npos || slash == 0 || !path.starts_with('/')) {
+      return Error(Code::unimplemented, "malformed method name: " + quoted(path));
+    }
+    const std::string_view service = path.substr(0, slash + 1);
+    const std::string name(service.substr(1, service.size() - 2));
+    for (const auto& [known, method] : methods) {
+      if (!known.starts_with(service)) continue;
+      return Error(Code::unimplemented, "unknown method " + std::string(path.substr(slash + 1)) +
+                                            " for service " + name);
+    }
+    return Error(Code::unimplemented, "unknown service " + name);
+  }
+
   Result<> begin(Call& call) { return interceptor ? interceptor->begin(call) : Result<>(); }
   void end(Call& call, const Status& status) {
     if (interceptor != nullptr) interceptor->end(call, status);
@@ -191,19 +218,13 @@ struct Service::Impl {
 
 Task<Result<std::string>> Service::Impl::call_unary(Method& method, Call& call, const Terms& terms,
                                                     Body body) {
-  // Compressed or not, the frame itself is bounded; its content is below.
-  auto bytes = co_await body.read_all(options.message_bytes_max + kFrameHeadBytes);
-  if (!bytes) {
-    if (bytes.error().code() != Code::resource_exhausted) {
-      co_return std::unexpected(std::move(bytes).error());
-    }
-    co_return fail(Code::resource_exhausted, "grpc: received message larger than max (more than " +
-                                                 std::to_string(options.message_bytes_max) + ")");
-  }
+  OUT_CO_TRY(const auto bytes,
+             co_await read_frame(&body, options.message_bytes_max, FrameEnd::message));
   Deframer deframer(options.message_bytes_max);
-  deframer.feed(*bytes);
+  deframer.feed(bytes);
   OUT_CO_TRY(const auto frame, deframer.next());
   if (!frame) co_return fail(Code::internal, "grpc: no complete message in a unary request");
+  call.received_compressed = frame->compressed;
   std::string scratch;
   OUT_CO_TRY(const auto message,
              message_of(*frame, terms.encoding, Side::server, options.message_bytes_max, scratch));
@@ -227,8 +248,9 @@ Task<Response> Service::Impl::unary(Method& method, std::shared_ptr<Call> call, 
   const Status fine;
   end(*call, fine);
   Response response;
-  response.headers = reply_head(*call, *terms);
-  response.body = framed(*reply, terms->gzip_replies);
+  const bool gzip_replies = terms->gzip_replies(*call);
+  response.headers = reply_head(*call, gzip_replies);
+  response.body = framed(*reply, gzip_replies && call->compress_next);
   response.body.trailers = end_of(*call, fine);
   co_return response;
 }
@@ -270,7 +292,7 @@ Task<void> Service::Impl::run_stream(Method& method, std::shared_ptr<StreamCall>
 
 Task<Response> Service::Impl::pass_on(std::shared_ptr<Call> call, Request request) {
   if (fallback == nullptr) {
-    co_return refuse(*call, Error(Code::unimplemented, "unknown service or method " + call->path));
+    co_return refuse(*call, unknown(call->path));
   }
   call->proxied = true;
   std::move_only_function<void(const Status&)> ended = [this, call](const Status& status) {

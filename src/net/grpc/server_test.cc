@@ -34,13 +34,32 @@ Task<Result<>> chat(Call&, ServerStream& stream) {
   }
 }
 
+Task<Result<std::string>> compress(Call& call, std::string message) {
+  call.gzip_replies = message != "no";
+  call.compress_next = message != "announce only";
+  co_return std::string(call.received_compressed ? "compressed" : "plain");
+}
+Task<Result<>> compress_each(Call& call, ServerStream& stream) {
+  call.gzip_replies = true;
+  for (;;) {
+    OUT_CO_TRY(const auto message, co_await stream.read());
+    if (!message) co_return Result<>();
+    call.compress_next = call.received_compressed;
+    OUT_CO_CHECK(co_await stream.write(*message));
+  }
+}
+Task<Result<std::string>> big(Call&, std::string) { co_return std::string(2000, 'b'); }
+
 struct Fixture {
   Fixture() {
     for (auto& service : services) {
       service.unary("/t.T/Echo", echo);
       service.unary("/t.T/Refuse", refuse);
       service.unary("/t.T/Hang", hang);
+      service.unary("/t.T/Compress", compress);
+      service.unary("/t.T/Big", big);
       service.stream("/t.T/Chat", chat);
+      service.stream("/t.T/CompressEach", compress_each);
     }
     ServerOptions options;
     options.grpc = true;
@@ -82,6 +101,44 @@ void with_channel(F use) {
     co_await client.close();
   };
   run(scenario(fixture.endpoint, use));
+}
+
+/// A request with this body, and all that came back.
+struct Raw {
+  Response response;
+  std::string body;
+};
+Task<Result<Raw>> exchange_raw(Client& client, Request request) {
+  Endpoint endpoint;
+  OUT_CO_TRY(endpoint.address, parse_address(request.authority));
+  endpoint.protocol = Endpoint::Protocol::http2;
+  OUT_CO_TRY(auto response, co_await client.send(std::move(endpoint), std::move(request)));
+  Raw raw;
+  OUT_CO_TRY(raw.body, co_await response.body.read_all(1U << 20));
+  raw.response = std::move(response);
+  co_return raw;
+}
+Raw send_raw(std::string path, Headers metadata, std::string body) {
+  Fixture fixture;
+  auto scenario = [](Request request) -> Task<Result<Raw>> {
+    Client client;
+    auto raw = co_await exchange_raw(client, std::move(request));
+    co_await client.close();
+    co_return raw;
+  };
+  Request request;
+  request.method = "POST";
+  request.authority = fixture.endpoint.address.to_string();
+  request.target = std::move(path);
+  request.headers = std::move(metadata);
+  request.headers.add("content-type", "application/grpc");
+  request.body = std::move(body);
+  return run(scenario(std::move(request))).value();
+}
+std::string frame_of(std::string_view message, bool compressed) {
+  std::string frame;
+  append_frame(frame, compressed ? gzip(message) : std::string(message), compressed);
+  return frame;
 }
 
 Task<void> unary_calls(Channel& channel) {
@@ -133,6 +190,57 @@ Task<void> chatting(Channel& channel) {
   dropped.reset();
 }
 TEST(Grpc, StreamsTalkBothWaysAndEndWithAStatus) { with_channel(chatting); }
+
+Task<void> refusals(Channel& channel) {
+  auto huge = co_await channel.unary("/t.T/Echo", std::string(5U << 20, 'x'), {});
+  EXPECT_EQ(huge->status.message, "grpc: received message larger than max (5242880 vs. 4194304)");
+  CallOptions small;
+  small.message_bytes_max = 1000;
+  auto big_reply = co_await channel.unary("/t.T/Big", "", small);
+  EXPECT_EQ(big_reply->status.code, Code::resource_exhausted);
+  EXPECT_EQ(big_reply->status.message, "grpc: received message larger than max (2000 vs. 1000)");
+  auto method = co_await channel.unary("/t.T/Nothing", "", {});
+  EXPECT_EQ(method->status.code, Code::unimplemented);
+  EXPECT_EQ(method->status.message, "unknown method Nothing for service t.T");
+  auto service = co_await channel.unary("/t.U/Nothing", "", {});
+  EXPECT_EQ(service->status.message, "unknown service t.U");
+  auto malformed = co_await channel.unary("/nothing", "", {});
+  EXPECT_EQ(malformed->status.message, "malformed method name: \"/nothing\"");
+}
+TEST(Grpc, WhatIsRefusedIsRefusedInTheWordsOfGrpcGo) { with_channel(refusals); }
+
+TEST(Grpc, AReplyIsCompressedIfTheRequestsEncodingIsGzip) {
+  const auto raw = send_raw("/t.T/Echo", {{"grpc-encoding", "gzip"}}, frame_of("hi", true));
+  EXPECT_EQ(raw.response.headers.value("grpc-encoding"), "gzip");
+  EXPECT_EQ(raw.body, frame_of("echo hi", true));
+}
+TEST(Grpc, AMethodSeesWhatCameCompressedAndSaysWhatGoesSo) {
+  const Headers takes = {{"grpc-accept-encoding", "identity, gzip"}};
+  const auto plain = send_raw("/t.T/Compress", takes, frame_of("yes", false));
+  EXPECT_EQ(plain.response.headers.value("grpc-encoding"), "gzip");
+  EXPECT_EQ(plain.body, frame_of("plain", true));
+  const auto announced = send_raw("/t.T/Compress", takes, frame_of("announce only", false));
+  EXPECT_EQ(announced.response.headers.value("grpc-encoding"), "gzip");
+  EXPECT_EQ(announced.body, frame_of("plain", false));
+  const auto no = send_raw("/t.T/Compress", {{"grpc-encoding", "gzip"}}, frame_of("no", true));
+  EXPECT_FALSE(no.response.headers.contains("grpc-encoding"));
+  EXPECT_EQ(no.body, frame_of("compressed", false));
+}
+TEST(Grpc, WhoDoesNotTakeGzipGetsNone) {
+  const auto raw = send_raw("/t.T/Compress", {}, frame_of("yes", false));
+  EXPECT_FALSE(raw.response.headers.contains("grpc-encoding"));
+  EXPECT_EQ(raw.body, frame_of("plain", false));
+}
+TEST(Grpc, MessagesOfAStreamAreCompressedOneByOne) {
+  const std::string messages = frame_of("one", true) + frame_of("two", false);
+  const auto raw = send_raw("/t.T/CompressEach", {{"grpc-encoding", "gzip"}}, messages);
+  EXPECT_EQ(raw.body, messages);
+  EXPECT_EQ(raw.response.body.trailers.value("grpc-status"), "0");
+}
+TEST(Grpc, ACompressedMessageWithoutAnEncodingIsRefused) {
+  const auto raw = send_raw("/t.T/Echo", {}, frame_of("hi", true));
+  EXPECT_EQ(raw.response.headers.value("grpc-status"), "13");
+}
 
 }  // namespace
 }  // namespace outrigger::net::grpc

@@ -191,7 +191,9 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
 
   void fail_with(const Error& error) {
     Events* events = events_;
+    const std::size_t left = unsent_;
     close();
+    unsent_ = left;
     if (events != nullptr) events->on_error(error);
   }
 

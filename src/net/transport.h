@@ -40,7 +40,7 @@ class Transport {
   /// Stops and restarts the callbacks with bytes: back-pressure to the peer.
   virtual void pause_reading(bool paused) = 0;
   virtual void send(std::string bytes) = 0;
-  /// Bytes given to send() that the kernel has not taken yet.
+  /// Bytes given to send() that the kernel has not taken yet; in on_error(), that it never took.
   [[nodiscard]] virtual std::size_t unsent() const noexcept = 0;
   /// Sends what is left, then ends the sending direction.
   virtual void finish_sending() = 0;

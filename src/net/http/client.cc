@@ -21,6 +21,10 @@ class Handshake final : public Transport::Events {
   void on_secured() override { done.set({}); }
 };
 
+// Attempts of a request that its peers leave unprocessed, each on another connection if it can be.
+constexpr int kAttemptsMax = 3;
+
+/// Harmless to do twice (Go's client has the same rule).
 bool replayable(const Request& request) {
   if (request.body.is_stream()) return false;
   const std::string& method = request.method;
@@ -39,6 +43,18 @@ struct Client::Impl final : http::ClientConnection::Owner {
     std::vector<Connection> multi;  // HTTP/2.
     std::size_t connecting = 0;     // HTTP/2: later callers wait for the first one's connection.
     Signal connected;
+    std::size_t failures = 0;  // Of connecting; who waited for one gets its error.
+    std::optional<Error> failure;
+  };
+  /// A send() that has not returned yet: close() waits for it.
+  struct Sending {
+    explicit Sending(Impl& impl) : impl(impl) { ++impl.sending; }
+    ~Sending() {
+      if (--impl.sending == 0) impl.quiet.notify_all();
+    }
+    Sending(const Sending&) = delete;
+    Sending& operator=(const Sending&) = delete;
+    Impl& impl;
   };
 
   explicit Impl(ClientOptions options) : options(std::move(options)) {}
@@ -47,16 +63,19 @@ struct Client::Impl final : http::ClientConnection::Owner {
   ClientOptions options;
   std::unordered_map<std::string, Pool> pools;
   std::unordered_map<http::ClientConnection*, Connection> all;
-  Scope scope;
+  std::vector<Cancellation*> opening;  // Of the connections that are being opened.
+  std::size_t sending = 0;
+  Signal quiet;
   bool closed = false;
   Timer sweep_timer{[this] { sweep(); }};
 
   // http::ClientConnection::Owner
   void on_idle(http::ClientConnection& connection) override {
     connection.idle_since = Loop::current().now();
-    if (!sweep_timer.running()) sweep_timer.start(options.idle_timeout);
     const auto found = all.find(&connection);
     if (found == all.end()) return;
+    if (connection.forgotten) return retire(found->second);
+    if (!sweep_timer.running()) sweep_timer.start(options.idle_timeout);
     Pool& pool = pools[connection.endpoint_key];
     if (std::find(pool.multi.begin(), pool.multi.end(), found->second) != pool.multi.end()) return;
     if (closed || pool.idle.size() >= options.idle_connections_max) return retire(found->second);
@@ -121,6 +140,8 @@ struct Client::Impl final : http::ClientConnection::Owner {
 
   Task<Result<Connection>> acquire(Endpoint endpoint, std::string key, bool fresh);
   Task<Result<Connection>> open(Endpoint endpoint, std::string key);
+  Task<Result<Response>> send(Endpoint endpoint, Request* request);
+  Task<void> wait_quiet();
 };
 
 namespace {
@@ -147,9 +168,14 @@ Task<Result<std::unique_ptr<Transport>>> open_secured(Endpoint endpoint) {
 
 Task<Result<Client::Impl::Connection>> Client::Impl::open(Endpoint endpoint, std::string key) {
   const bool negotiate = endpoint.tls && endpoint.protocol == Endpoint::Protocol::negotiate;
-  auto opening = negotiate ? open_secured(endpoint) : open_transport(endpoint);
-  OUT_CO_TRY(auto transport, co_await with_timeout(std::move(opening), options.connect_timeout));
+  auto work = negotiate ? open_secured(endpoint) : open_transport(endpoint);
+  Cancellation* const outer = co_await this_cancellation();
+  Cancellation attempt(outer);
+  opening.push_back(&attempt);
+  auto opened = co_await with_timeout(std::move(work), options.connect_timeout).under(attempt);
+  std::erase(opening, &attempt);
   if (closed) co_return fail(Code::cancelled, "the client is closed");
+  OUT_CO_TRY(auto transport, std::move(opened));
   const bool http2 = endpoint.protocol == Endpoint::Protocol::http2 ||
                      (negotiate && transport->peer().alpn == "h2");
   Connection connection;
@@ -167,16 +193,26 @@ Task<Result<Client::Impl::Connection>> Client::Impl::open(Endpoint endpoint, std
 Task<Result<Client::Impl::Connection>> Client::Impl::acquire(Endpoint endpoint, std::string key,
                                                              bool fresh) {
   for (;;) {
+    if (closed) co_return fail(Code::cancelled, "the client is closed");
     if (Connection connection = pooled(key, fresh)) co_return connection;
     // One connection attempt at a time where requests can share it.
     if (endpoint.protocol != Endpoint::Protocol::http2 || pools[key].connecting == 0) break;
+    const std::size_t failures = pools[key].failures;
     auto woken = co_await pools[key].connected.wait();
     if (!woken) co_return std::unexpected(std::move(woken).error());
+    const Pool& pool = pools[key];
+    if (pool.failures > failures) co_return std::unexpected(*pool.failure);
   }
   ++pools[key].connecting;
   auto connection = co_await open(std::move(endpoint), key);
+  Cancellation* const mine = co_await this_cancellation();
   Pool& pool = pools[key];
   --pool.connecting;
+  // An attempt that was called off says nothing to the others.
+  if (!connection && (mine == nullptr || !mine->requested())) {
+    ++pool.failures;
+    pool.failure = connection.error();
+  }
   pool.connected.notify_all();
   co_return connection;
 }
@@ -191,39 +227,56 @@ std::string Endpoint::key() const {
 Client::Client(ClientOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Client::~Client() = default;
 
-Task<Result<Response>> Client::send(Endpoint endpoint, Request request) {
-  if (impl_->closed) co_return fail(Code::cancelled, "the client is closed");
+Task<Result<Response>> Client::Impl::send(Endpoint endpoint, Request* request) {
   const std::string key = endpoint.key();
-  for (bool fresh = false;; fresh = true) {
-    OUT_CO_TRY(auto connection, co_await impl_->acquire(endpoint, key, fresh));
+  for (int attempt = 1;; ++attempt) {
+    OUT_CO_TRY(auto connection, co_await acquire(endpoint, key, attempt > 1));
     const bool reused = connection->used_before;
-    auto call = connection->start(request);
+    auto call = connection->start(*request);
     if (!call) {
-      if (call.error().code() == Code::unavailable && !fresh) continue;
+      // Not taken in use, so it will not say by itself that it is free.
+      if (connection->takes_requests() && connection->calls() == 0) on_idle(*connection);
+      if (call.error().code() == Code::unavailable && attempt < http::kAttemptsMax) continue;
       co_return std::unexpected(std::move(call).error());
     }
     auto response = co_await (*call)->done.wait();
     if (response) co_return response;
-    Cancellation* mine = co_await this_cancellation();
+    Cancellation* const mine = co_await this_cancellation();
     if (mine != nullptr && mine->requested()) {
       (*call)->cancel();
       co_return response;
     }
-    // A kept connection that the server closed as we wrote to it.
-    const bool again = reused && !fresh && (*call)->unanswered && http::replayable(request);
-    if (!again) co_return response;
+    // The peer has refused it, or closed a kept connection as we wrote to it.
+    const bool stale = reused && attempt == 1 && (*call)->unanswered && http::replayable(*request);
+    const bool again = (*call)->unprocessed || stale;
+    if (!again || attempt >= http::kAttemptsMax) co_return response;
   }
+}
+
+Task<Result<Response>> Client::send(Endpoint endpoint, Request request) {
+  const Impl::Sending sending(*impl_);
+  auto response = co_await impl_->send(std::move(endpoint), &request);
+  // Whoever writes that stream shall not wait for a reader.
+  if (!response && request.body.stream) request.body.stream->close();
+  co_return response;
 }
 
 void Client::forget(const Endpoint& endpoint) {
   const auto found = impl_->pools.find(endpoint.key());
   if (found == impl_->pools.end()) return;
-  std::vector<Impl::Connection> dropped;
-  dropped.swap(found->second.idle);
-  for (const Impl::Connection& connection : found->second.multi) dropped.push_back(connection);
+  found->second.idle.clear();
   found->second.multi.clear();
-  for (const Impl::Connection& connection : dropped) {
+  for (const auto& [raw, connection] : impl_->all) {
+    if (connection->endpoint_key != found->first) continue;
+    connection->forgotten = true;
     if (connection->calls() == 0) impl_->retire(connection);
+  }
+}
+
+Task<void> Client::Impl::wait_quiet() {
+  while (sending != 0) {
+    // Under no cancellation: it cannot fail.
+    [[maybe_unused]] auto woken = co_await quiet.wait();
   }
 }
 
@@ -233,9 +286,12 @@ Task<void> Client::close() {
   std::vector<Impl::Connection> open;
   for (auto& [raw, connection] : impl_->all) open.push_back(connection);
   for (const Impl::Connection& connection : open) connection->close();
+  for (Cancellation* attempt : impl_->opening) attempt->request();
+  for (auto& [key, pool] : impl_->pools) pool.connected.notify_all();
+  Cancellation never;
+  co_await impl_->wait_quiet().under(never);
   impl_->all.clear();
   impl_->pools.clear();
-  co_return;
 }
 
 }  // namespace outrigger::net

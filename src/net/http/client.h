@@ -48,13 +48,15 @@ class Client {
   ~Client();
 
   /// The response, its body whole or a stream. An error is Code::unavailable if the request may
-  /// never have been processed; a body given as a stream is used up by the attempt. A connection
-  /// that turns out to be stale is replaced once, if the request can be sent again.
+  /// never have been processed; a body given as a stream is then closed. What a peer refuses
+  /// unprocessed (REFUSED_STREAM, above the last stream of a GOAWAY, nothing written) is sent again
+  /// on another connection, twice at most; so is, once, what a stale connection swallowed, if it is
+  /// harmless to do twice.
   Task<Result<Response>> send(Endpoint endpoint, Request request);
 
-  /// Closes the idle connections to an endpoint; running requests go on, new ones connect anew.
+  /// Closes the idle connections to an endpoint; running requests go on, later ones connect anew.
   void forget(const Endpoint& endpoint);
-  /// Ends everything; running requests fail.
+  /// Ends everything: running requests fail, and this returns once their send() has.
   Task<void> close();
 
  private:

@@ -18,6 +18,9 @@ class Call {
   Completion<Response> done;
   /// No byte of the response had come when the connection broke: a stale connection, maybe.
   bool unanswered = true;
+  /// The peer has not looked at the request and nothing of a streamed body is used up: it can be
+  /// sent again as it is, whatever it does.
+  bool unprocessed = false;
   virtual void cancel() = 0;
 };
 
@@ -45,6 +48,8 @@ class ClientConnection {
   std::string endpoint_key;
   TimePoint idle_since;
   bool used_before = false;
+  /// Not to be used for another request (Client::forget).
+  bool forgotten = false;
 };
 
 std::shared_ptr<ClientConnection> make_http1_client(std::unique_ptr<Transport> transport,

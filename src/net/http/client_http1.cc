@@ -79,6 +79,7 @@ class Http1Client final : public ClientConnection,
   Loop& loop_ = Loop::current();
   http1::ResponseParser parser_;
   std::string unconsumed_;
+  std::size_t request_bytes_ = 0;  // Of the running request's head and whole body.
   std::shared_ptr<Http1Call> call_;
   Response response_;
   bool head_taken_ = false;
@@ -121,6 +122,7 @@ Result<std::shared_ptr<Call>> Http1Client::start(const Request& request) {
   keep_alive_ = true;
   request_sent_ = !stream;
   call_ = std::make_shared<Http1Call>(*this);
+  request_bytes_ = out.size();
   transport_->send(std::move(out));
   if (stream) {
     request_pipe_ = request.body.stream;
@@ -259,9 +261,12 @@ void Http1Client::fail_call(const Error& error) {
   if (gone_) return;
   gone_ = true;
   loop_.withdraw(*this);
+  const std::size_t unsent = transport_->unsent();
   transport_->close();
   if (call_) {
     call_->leave();
+    // Nothing of it has left.
+    call_->unprocessed = request_sent_ && call_->unanswered && unsent >= request_bytes_;
     if (response_pipe_) {
       response_pipe_->set_producer(nullptr);
       response_pipe_->abort(error);

@@ -29,7 +29,8 @@ class Http2Call final : public Call, public PipeSource::Owner, Pipe::ProducerEve
   void on_head(http2::ResponseHead&& head);
   void on_data(std::string_view bytes);
   void on_end(Headers&& trailers);
-  void on_closed(const Error& error);
+  /// `refused`: the peer has not processed the request.
+  void on_closed(const Error& error, bool refused);
   /// Gives the response to the caller: whole if all of it has come, streamed otherwise.
   void deliver();
 
@@ -101,9 +102,10 @@ class Http2Client final : public ClientConnection,
   // For the calls.
   http2::Session& session() noexcept { return session_; }
   void flush() { writer_.request(); }
-  void break_off(Http2Call* call) {
+  void break_off(Http2Call* call, std::int32_t stream_id) {
+    // Another call may have come to lie where that one was.
     if (gone_ || !calls_.contains(call) || call->stream == nullptr) return;
-    call->cancel();
+    if (call->stream->id() == stream_id) call->cancel();
   }
 
  private:
@@ -151,7 +153,8 @@ class Http2Client final : public ClientConnection,
     const Code status = code == http2::ErrorCode::cancel ? Code::cancelled : Code::unavailable;
     call->on_closed(why_ ? *why_
                          : Error(status, "stream terminated by RST_STREAM with error code: " +
-                                             std::string(to_string(code))));
+                                             std::string(to_string(code))),
+                    code == http2::ErrorCode::refused_stream);
     calls_.erase(call);
     if (calls_.empty()) emptied();
   }
@@ -283,9 +286,14 @@ void Http2Call::deliver() {
   done.set(std::move(response_));
 }
 
-void Http2Call::on_closed(const Error& error) {
+void Http2Call::on_closed(const Error& error, bool refused) {
   connection_ = nullptr;
-  source.close();
+  unprocessed = refused && !headed_ && !source.used();
+  if (unprocessed) {
+    source.reset();
+  } else {
+    source.close();
+  }
   if (pipe_) {
     pipe_->set_producer(nullptr);
     if (!complete_) pipe_->abort(error);
@@ -306,10 +314,10 @@ void Http2Call::on_source_ready() {
 }
 
 void Http2Call::on_source_broken() {
-  if (connection_ == nullptr) return;
+  if (connection_ == nullptr || stream == nullptr) return;
   // Not from inside the session's pull, which may be what asks.
-  Loop::current().post([connection = connection_->weak_from_this(), this] {
-    if (auto alive = connection.lock()) alive->break_off(this);
+  Loop::current().post([connection = connection_->weak_from_this(), this, id = stream->id()] {
+    if (auto alive = connection.lock()) alive->break_off(this, id);
   });
 }
 

@@ -35,6 +35,7 @@ http2::DataSource::Next PipeSource::next(std::size_t bytes_max) {
 }
 
 void PipeSource::take(std::string& out, std::size_t bytes) {
+  used_ = true;
   const std::size_t before = out.size();
   out.resize(before + bytes);
   pipe_->take_into(out.data() + before, bytes);

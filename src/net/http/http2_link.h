@@ -30,6 +30,8 @@ class PipeSource final : public http2::DataSource, Pipe::ConsumerEvents {
   /// reset(), and the producer is told that nobody reads.
   void close() noexcept;
   [[nodiscard]] bool active() const noexcept { return pipe_ != nullptr; }
+  /// Bytes of the pipe have been taken: they cannot be sent once more.
+  [[nodiscard]] bool used() const noexcept { return used_; }
 
   Next next(std::size_t bytes_max) override;
   void take(std::string& out, std::size_t bytes) override;
@@ -39,6 +41,7 @@ class PipeSource final : public http2::DataSource, Pipe::ConsumerEvents {
   void on_readable() override;
   std::shared_ptr<Pipe> pipe_;
   Owner* owner_ = nullptr;
+  bool used_ = false;
 };
 
 /// Writes a session's frames to a transport, once a turn, as long as the transport takes them.

@@ -1,9 +1,13 @@
 #include "runtime/sidecar/settings.h"
 
+#include <cstdlib>
+
 #include "base/env.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "resources/configuration_loader.h"
 #include "runtime/sidecar/ports.h"
+#include "runtime/telemetry/label_rules.h"
 
 namespace outrigger::runtime {
 namespace {
@@ -108,6 +112,16 @@ telemetry::MetricsOptions metrics_options(const Settings& settings) {
   if (configured.http) metrics.http_paths.patterns = configured.http->path_matching;
   metrics.http_exclude_verbs = configured.excludes_verbs();
   metrics.record_error_codes = configured.records_error_codes();
+  std::vector<telemetry::LabelRule> rules;
+  for (const auto& rule : configured.rules) {
+    for (const auto& label : rule.labels) rules.push_back({rule.name, label.name, label.regex});
+  }
+  // As upstream: the sidecar goes on without the rules.
+  if (auto rewrite = telemetry::make_label_rewrite(rules)) {
+    metrics.rewrite = *std::move(rewrite);
+  } else {
+    log.error("spec.metrics.rules: ", rewrite.error());
+  }
   return metrics;
 }
 

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace outrigger {
@@ -70,8 +71,15 @@ bool BlockingPool::submit(std::move_only_function<void()> work) {
     impl_->work_came.notify_one();
     return true;
   }
-  ++impl_->threads;
-  std::thread([impl = impl_.get()] { impl->serve(); }).detach();
+  try {
+    std::thread([impl = impl_.get()] { impl->serve(); }).detach();
+    ++impl_->threads;  // The new one waits for the lock.
+  } catch (const std::system_error&) {
+    // The system gives no more threads: those there are do it, if there are any.
+    if (impl_->threads > 0) return true;
+    impl_->queue.pop_back();
+    return false;
+  }
   return true;
 }
 

@@ -285,7 +285,8 @@ void FdWatch::close() noexcept {
 
 void Timer::start(Duration delay) {
   // Not now(): it is the start of the turn, and a long turn would shorten the delay.
-  start_at(std::chrono::steady_clock::now() + delay);
+  const TimePoint now = std::chrono::steady_clock::now();
+  start_at(delay > TimePoint::max() - now ? TimePoint::max() : now + delay);
 }
 
 void Timer::start_at(TimePoint when) {

@@ -42,6 +42,16 @@ Task<Result<int>> child_under_deadline() {
   auto result = co_await with_timeout(wait_for(never), 1ms);
   co_return result;
 }
+Task<Result<int>> child_under_a_distant_deadline() {
+  Completion<int> soon;
+  soon.set(7);
+  auto result = co_await with_timeout(wait_for(soon), Duration::max());
+  co_return result;
+}
+TEST(Task, ALimitThatIsBeyondTheClockIsNone) {
+  EXPECT_EQ(run(child_under_a_distant_deadline()).value_or(0), 7);
+}
+
 TEST(Task, ATimeoutEndsAWaitWithDeadlineExceeded) {
   auto result = run(child_under_deadline());
   ASSERT_FALSE(result);

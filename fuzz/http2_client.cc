@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz/frames.h"
 #include "net/http2/session.h"
 
 namespace {
@@ -25,7 +26,8 @@ class App : public Handler {
 
 }  // namespace
 
-// Three requests wait; the input is what the server says, in pieces of the size of its first byte.
+// Three requests wait; the input is what the server says, in pieces of the size of its first
+// byte, whose highest bit chooses frames in short form (frames.h).
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   App app;
@@ -37,8 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   std::string out;
   session.pull(out, 1 << 20);
-  const std::size_t piece = data[0] + std::size_t{1};
-  std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::size_t piece = (data[0] & 127) + std::size_t{1};
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::string bytes =
+      (data[0] & 128) != 0 ? outrigger::fuzz::frames_of(input) : std::string(input);
+  std::string_view rest = bytes;
   while (!rest.empty() && !session.done()) {
     const std::string part(rest.substr(0, piece));
     rest.remove_prefix(part.size());

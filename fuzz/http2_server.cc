@@ -2,6 +2,7 @@
 #include <string>
 #include <string_view>
 
+#include "fuzz/frames.h"
 #include "net/http2/session.h"
 
 namespace {
@@ -41,15 +42,17 @@ class App : public Handler {
 
 }  // namespace
 
-// The first byte is the size of the pieces; the preface and SETTINGS need not be found.
+// The first byte is the size of the pieces, and chooses between frames as they are and in short
+// form (frames.h); the preface and SETTINGS need not be found.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   App app;
   Session session = Session::server(app, {.concurrent_streams_max = 20});
   app.session = &session;
-  const std::size_t piece = data[0] + std::size_t{1};
+  const std::size_t piece = (data[0] & 127) + std::size_t{1};
   std::string bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
-  bytes.append(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  bytes += (data[0] & 128) != 0 ? outrigger::fuzz::frames_of(input) : std::string(input);
   std::string out;
   for (std::string_view rest = bytes; !rest.empty() && !session.done();) {
     const std::string part(rest.substr(0, piece));

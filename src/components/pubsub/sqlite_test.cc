@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/log.h"
+#include "base/strings.h"
 #include "base/uuid.h"
 #include "components/clients/sqlite/connection.h"
 #include "components/pubsub/receiver_testing.h"
@@ -334,7 +335,18 @@ TEST_F(SqlitePubSub, ASlowHandlerKeepsItsMessageBeyondTheVisibilityTimeout) {
   reach(slow, 1);
   Receiver other;
   auto second = subscribe(process(quick), other);
-  EXPECT_TRUE(run_on(loop_, sleep_for(500ms)));
+  // Renewed again and again: the lease ends well after the moment at which the first one did.
+  auto database = inspect();
+  const auto lease_end = [&] {
+    const auto due = database->value("SELECT due FROM pubsub_deliveries").value();
+    return parse_int<std::int64_t>(due.value_or("")).value_or(0);
+  };
+  const std::int64_t first = lease_end();
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (lease_end() < first + 450 && std::chrono::steady_clock::now() < until) {
+    EXPECT_TRUE(run_on(loop_, sleep_for(5ms)));
+  }
+  EXPECT_GE(lease_end(), first + 450);
   EXPECT_TRUE(other.messages.empty());
   release(slow);
   close(subscription);

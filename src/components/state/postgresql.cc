@@ -308,6 +308,14 @@ std::vector<FieldInfo> fields_with(std::vector<FieldInfo> own) {
   return fields;
 }
 
+/// Seconds to live as a parameter: a bigint, or NULL for ever.
+Result<Value> lifetime_of(const Properties& metadata) {
+  auto seconds = parse_ttl(metadata);
+  if (!seconds) return fail(std::move(seconds).error().context("error parsing TTL"));
+  if (!*seconds || **seconds <= 0) return Value();
+  return Value(postgres::from_integer(**seconds));
+}
+
 std::string alive(std::string_view expiry) {
   const std::string column(expiry);
   return "(" + column + " IS NULL OR " + column + " >= now())";
@@ -315,9 +323,9 @@ std::string alive(std::string_view expiry) {
 
 }  // namespace
 
-Layout::Layout(std::string table, std::string_view columns, std::string_view expiry,
-               std::string cleanup_name, postgres::Migrations migrations)
-    : table_(std::move(table)),
+Layout::Layout(std::string_view columns, std::string_view expiry, std::string cleanup_name,
+               postgres::Migrations migrations, const WriteSql& writes)
+    : table_(migrations.table),
       cleanup_name_(std::move(cleanup_name)),
       migrations_(std::move(migrations)),
       get_("SELECT " + std::string(columns) + " FROM " + table_ + " WHERE key = $1 AND " +
@@ -332,18 +340,46 @@ Layout::Layout(std::string table, std::string_view columns, std::string_view exp
              "1000)::bigint > $2"),
       // Twice, for a row may be written anew between its being found and its being deleted.
       clean_("DELETE FROM " + table_ + " WHERE key IN (SELECT key FROM " + table_ + " WHERE " +
-             std::string(expiry) + " < now() LIMIT $1) AND " + std::string(expiry) + " < now()") {}
+             std::string(expiry) + " < now() LIMIT $1) AND " + std::string(expiry) + " < now()"),
+      put_(writes.put),
+      put_first_(writes.put + " WHERE " + writes.expired),
+      put_matching_(writes.put_matching),
+      remove_("DELETE FROM " + table_ + " WHERE key = $1"),
+      remove_matching_(remove_.sql() + " AND " + writes.etag_column + " = $2") {}
+
+Result<Step> Layout::put(SetRequest request, Unmatched how) const {
+  if (request.key.empty()) return fail(Code::invalid_argument, "missing key in set operation");
+  OUT_TRY(auto lifetime, lifetime_of(request.metadata));
+  Step step{.statement = &put_, .values = {}};
+  step.values.reserve(5);
+  step.values.emplace_back(std::move(request.key));
+  Value etag;
+  if (request.has_etag()) {
+    OUT_TRY(etag, parse_etag(*request.etag));
+    step.statement = &put_matching_.in(how);
+  } else if (request.concurrency == Concurrency::first_write) {
+    step.statement = &put_first_.in(how);
+  }
+  add_values(std::move(request), std::move(lifetime), step.values);
+  if (etag) step.values.push_back(std::move(etag));
+  return step;
+}
+
+Result<Step> Layout::removal(DeleteRequest request, Unmatched how) const {
+  if (request.key.empty()) return fail(Code::invalid_argument, "missing key in delete operation");
+  Step step{.statement = &remove_, .values = {}};
+  step.values.emplace_back(std::move(request.key));
+  if (request.has_etag()) {
+    OUT_TRY(auto etag, parse_etag(*request.etag));
+    step.values.push_back(std::move(etag));
+    step.statement = &remove_matching_.in(how);
+  }
+  return step;
+}
 
 Conditional::Conditional(const std::string& sql)
     : plain(sql),
       failing("WITH written AS (" + sql + " RETURNING 1) SELECT 1 / count(*) FROM written") {}
-
-Result<Value> lifetime_of(const Properties& metadata) {
-  auto seconds = parse_ttl(metadata);
-  if (!seconds) return fail(std::move(seconds).error().context("error parsing TTL"));
-  if (!*seconds || **seconds <= 0) return Value();
-  return Value(postgres::from_integer(**seconds));
-}
 
 void set_expiry(Item& item, const Rows& rows, std::size_t row, std::size_t column) {
   if (rows.is_null(row, column)) return;

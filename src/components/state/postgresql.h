@@ -26,15 +26,37 @@ struct Options : postgres::ConnectionOptions {
 /// transaction, by an error that undoes all of it (sqlstate::kDivisionByZero).
 enum class Unmatched : std::uint8_t { writes_no_row, fails };
 
+/// A statement in both forms.
+struct Conditional {
+  explicit Conditional(const std::string& sql);
+  [[nodiscard]] const postgres::Statement& in(Unmatched how) const noexcept {
+    return how == Unmatched::fails ? failing : plain;
+  }
+  postgres::Statement plain;
+  postgres::Statement failing;
+};
+
+/// The statements of writing, as a version has them in SQL. Parameters: the key; what add_values()
+/// gives; the ETag where one must match.
+struct WriteSql {
+  /// Writes the item whatever is there.
+  std::string put;
+  /// Of the row `t` that is there: that it has expired and counts as gone.
+  std::string expired;
+  /// Writes the item if the row that is there has the ETag.
+  std::string put_matching;
+  /// The column that must have the ETag, for removals.
+  std::string etag_column;
+};
+
 /// The tables of one version: how items are kept in them. Does not change; used by all loops.
 class Layout {
  public:
   virtual ~Layout() = default;
 
   /// Errors are those of a request that cannot be right.
-  [[nodiscard]] virtual Result<postgres::Step> put(SetRequest request, Unmatched how) const = 0;
-  [[nodiscard]] virtual Result<postgres::Step> removal(DeleteRequest request,
-                                                       Unmatched how) const = 0;
+  [[nodiscard]] Result<postgres::Step> put(SetRequest request, Unmatched how) const;
+  [[nodiscard]] Result<postgres::Step> removal(DeleteRequest request, Unmatched how) const;
   /// The item of a row of get() or bulk_get().
   [[nodiscard]] virtual Result<Item> item(const postgres::Rows& rows, std::size_t row) const = 0;
   /// The statement of the query API; nullopt if the version has none.
@@ -56,10 +78,15 @@ class Layout {
 
  protected:
   /// `columns` are what item() reads, `expiry` is the column that says when.
-  Layout(std::string table, std::string_view columns, std::string_view expiry,
-         std::string cleanup_name, postgres::Migrations migrations);
+  Layout(std::string_view columns, std::string_view expiry, std::string cleanup_name,
+         postgres::Migrations migrations, const WriteSql& writes);
 
  private:
+  /// The parameters that a written item has between its key and its ETag, the lifetime last.
+  virtual void add_values(SetRequest request, postgres::Value lifetime,
+                          std::vector<postgres::Value>& values) const = 0;
+  [[nodiscard]] virtual Result<postgres::Value> parse_etag(const std::string& text) const = 0;
+
   std::string table_;
   std::string cleanup_name_;
   postgres::Migrations migrations_;
@@ -68,20 +95,13 @@ class Layout {
   postgres::Statement keys_;
   postgres::Statement stamp_;
   postgres::Statement clean_;
+  postgres::Statement put_;
+  Conditional put_first_;
+  Conditional put_matching_;
+  postgres::Statement remove_;
+  Conditional remove_matching_;
 };
 
-/// A statement in both forms.
-struct Conditional {
-  explicit Conditional(const std::string& sql);
-  [[nodiscard]] const postgres::Statement& in(Unmatched how) const noexcept {
-    return how == Unmatched::fails ? failing : plain;
-  }
-  postgres::Statement plain;
-  postgres::Statement failing;
-};
-
-/// Seconds to live as a parameter: a bigint, or NULL for ever.
-[[nodiscard]] Result<postgres::Value> lifetime_of(const Properties& metadata);
 /// Puts when the item expires into its metadata.
 void set_expiry(Item& item, const postgres::Rows& rows, std::size_t row, std::size_t column);
 

@@ -8,7 +8,6 @@ namespace outrigger::components::state::postgresql {
 namespace {
 
 using postgres::Session;
-using postgres::Step;
 using postgres::Value;
 
 Task<Result<>> create_table(Session* session, std::string table) {
@@ -32,70 +31,30 @@ Task<Result<>> add_number(Session* session, std::string table) {
   return postgres::add_row_id(session, std::move(table), "insertdate");
 }
 
-/// The number of a transaction.
-Result<Value> parse_etag(const std::string& text) {
-  const auto number = parse_int<std::uint32_t>(text);
-  if (number && !text.starts_with('+')) return Value(postgres::from_unsigned(*number));
-  return fail(etag_invalid(go_number_error("ParseUint", text)));
+WriteSql writes_of(const std::string& table) {
+  return {
+      .put = "INSERT INTO " + table +
+             " AS t (key, value, isbinary, expiredate) "
+             "VALUES ($1, $2, $3, now() + $4::bigint * interval '1 second') "
+             "ON CONFLICT (key) DO UPDATE SET value = excluded.value, "
+             "isbinary = excluded.isbinary, updatedate = now(), expiredate = excluded.expiredate",
+      .expired = "t.expiredate IS NOT NULL AND t.expiredate < now()",
+      .put_matching = "UPDATE " + table +
+                      " SET value = $2, isbinary = $3, updatedate = now(), "
+                      "expiredate = now() + $4::bigint * interval '1 second' "
+                      "WHERE key = $1 AND xmin = $5 AND (expiredate IS NULL OR expiredate > now())",
+      .etag_column = "xmin"};
 }
 
 class LayoutV1 final : public Layout {
  public:
   explicit LayoutV1(const Options& options)
-      : Layout(options.table, "key, value, isbinary, xmin, expiredate", "expiredate",
-               "last-cleanup",
+      : Layout("key, value, isbinary, xmin, expiredate", "expiredate", "last-cleanup",
                {.metadata_table = options.metadata_table,
                 .key = "migrations",
                 .table = options.table,
-                .steps = {&create_table, &add_expiry, &add_number}}),
-        put_(put_sql()),
-        put_first_(put_sql() + " WHERE t.expiredate IS NOT NULL AND t.expiredate < now()"),
-        put_matching_(
-            "UPDATE " + table() +
-            " SET value = $2, isbinary = $3, updatedate = now(), "
-            "expiredate = now() + $4::bigint * interval '1 second' "
-            "WHERE key = $1 AND xmin = $5 AND (expiredate IS NULL OR expiredate > now())"),
-        remove_("DELETE FROM " + table() + " WHERE key = $1"),
-        remove_matching_(remove_.sql() + " AND xmin = $2") {}
-
-  [[nodiscard]] Result<Step> put(SetRequest request, Unmatched how) const override {
-    if (request.key.empty()) return fail(Code::invalid_argument, "missing key in set operation");
-    OUT_TRY(auto lifetime, lifetime_of(request.metadata));
-    const bool binary = request.kind == ValueKind::bytes;
-    std::string value;
-    if (binary) {
-      value = "\"";
-      append_base64(value, request.value);
-      value.push_back('"');
-    }
-    Step step{.statement = &put_, .values = {}};
-    step.values.reserve(5);
-    step.values.emplace_back(std::move(request.key));
-    step.values.emplace_back(postgres::from_json(binary ? value : request.value));
-    step.values.emplace_back(postgres::from_bool(binary));
-    step.values.push_back(std::move(lifetime));
-    if (request.has_etag()) {
-      OUT_TRY(auto etag, parse_etag(*request.etag));
-      step.values.push_back(std::move(etag));
-      step.statement = &put_matching_.in(how);
-    } else if (request.concurrency == Concurrency::first_write) {
-      step.statement = &put_first_.in(how);
-    }
-    return step;
-  }
-
-  [[nodiscard]] Result<Step> removal(DeleteRequest request, Unmatched how) const override {
-    if (request.key.empty()) return fail(Code::invalid_argument, "missing key in delete operation");
-    Step step{.statement = &remove_, .values = {}};
-    const bool matching = request.has_etag();
-    step.values.emplace_back(std::move(request.key));
-    if (matching) {
-      OUT_TRY(auto etag, parse_etag(*request.etag));
-      step.values.push_back(std::move(etag));
-      step.statement = &remove_matching_.in(how);
-    }
-    return step;
-  }
+                .steps = {&create_table, &add_expiry, &add_number}},
+               writes_of(options.table)) {}
 
   [[nodiscard]] Result<Item> item(const postgres::Rows& rows, std::size_t row) const override {
     Item item;
@@ -117,19 +76,25 @@ class LayoutV1 final : public Layout {
   [[nodiscard]] bool has_queries() const noexcept override { return true; }
 
  private:
-  [[nodiscard]] std::string put_sql() const {
-    return "INSERT INTO " + table() +
-           " AS t (key, value, isbinary, expiredate) "
-           "VALUES ($1, $2, $3, now() + $4::bigint * interval '1 second') "
-           "ON CONFLICT (key) DO UPDATE SET value = excluded.value, isbinary = excluded.isbinary, "
-           "updatedate = now(), expiredate = excluded.expiredate";
+  void add_values(SetRequest request, Value lifetime, std::vector<Value>& values) const override {
+    const bool binary = request.kind == ValueKind::bytes;
+    if (binary) {
+      std::string text = "\"";
+      append_base64(text, request.value);
+      text.push_back('"');
+      request.value = std::move(text);
+    }
+    values.emplace_back(postgres::from_json(request.value));
+    values.emplace_back(postgres::from_bool(binary));
+    values.push_back(std::move(lifetime));
   }
 
-  postgres::Statement put_;
-  Conditional put_first_;
-  Conditional put_matching_;
-  postgres::Statement remove_;
-  Conditional remove_matching_;
+  /// The number of a transaction.
+  [[nodiscard]] Result<Value> parse_etag(const std::string& text) const override {
+    const auto number = parse_int<std::uint32_t>(text);
+    if (number && !text.starts_with('+')) return Value(postgres::from_unsigned(*number));
+    return fail(etag_invalid(go_number_error("ParseUint", text)));
+  }
 };
 
 }  // namespace

@@ -6,7 +6,6 @@ namespace outrigger::components::state::postgresql {
 namespace {
 
 using postgres::Session;
-using postgres::Step;
 using postgres::Value;
 
 Task<Result<>> create_table(Session* session, std::string table) {
@@ -27,7 +26,7 @@ Task<Result<>> add_number(Session* session, std::string table) {
 }
 
 /// The forms and the messages of upstream's parser: plain, without dashes, in braces, as a URN.
-Result<Value> parse_etag(std::string_view text) {
+Result<Value> etag_of(std::string_view text) {
   constexpr std::string_view kUrn = "urn:uuid:";
   std::string_view plain = text;
   if (text.size() == kUrn.size() + 36) {
@@ -46,54 +45,31 @@ Result<Value> parse_etag(std::string_view text) {
   return Value(std::move(bytes));
 }
 
+WriteSql writes_of(const std::string& table) {
+  return {
+      .put = "INSERT INTO " + table +
+             " AS t (key, value, etag, expires_at) "
+             "VALUES ($1, $2, gen_random_uuid(), now() + $3::bigint * interval '1 second') "
+             "ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now(), "
+             "etag = excluded.etag, expires_at = excluded.expires_at",
+      .expired = "t.expires_at IS NOT NULL AND t.expires_at < now()",
+      .put_matching = "UPDATE " + table +
+                      " SET value = $2, updated_at = now(), etag = gen_random_uuid(), "
+                      "expires_at = now() + $3::bigint * interval '1 second' WHERE key = $1 AND "
+                      "etag = $4 AND (expires_at IS NULL OR expires_at >= now())",
+      .etag_column = "etag"};
+}
+
 class LayoutV2 final : public Layout {
  public:
   explicit LayoutV2(const Options& options)
-      : Layout(options.table_prefix + "state", "key, value, etag, expires_at", "expires_at",
+      : Layout("key, value, etag, expires_at", "expires_at",
                "last-cleanup-state-v2-" + options.table_prefix,
                {.metadata_table = options.metadata_table,
                 .key = "migrations-state-v2-" + options.table_prefix,
                 .table = options.table_prefix + "state",
-                .steps = {&create_table, &add_number}}),
-        put_(put_sql()),
-        put_first_(put_sql() + " WHERE t.expires_at IS NOT NULL AND t.expires_at < now()"),
-        put_matching_(
-            "UPDATE " + table() +
-            " SET value = $2, updated_at = now(), etag = gen_random_uuid(), "
-            "expires_at = now() + $3::bigint * interval '1 second' "
-            "WHERE key = $1 AND etag = $4 AND (expires_at IS NULL OR expires_at >= now())"),
-        remove_("DELETE FROM " + table() + " WHERE key = $1"),
-        remove_matching_(remove_.sql() + " AND etag = $2") {}
-
-  [[nodiscard]] Result<Step> put(SetRequest request, Unmatched how) const override {
-    if (request.key.empty()) return fail(Code::invalid_argument, "missing key in set operation");
-    OUT_TRY(auto lifetime, lifetime_of(request.metadata));
-    Step step{.statement = &put_, .values = {}};
-    step.values.reserve(4);
-    step.values.emplace_back(std::move(request.key));
-    step.values.emplace_back(std::move(request.value));
-    step.values.push_back(std::move(lifetime));
-    if (request.has_etag()) {
-      OUT_TRY(auto etag, parse_etag(*request.etag));
-      step.values.push_back(std::move(etag));
-      step.statement = &put_matching_.in(how);
-    } else if (request.concurrency == Concurrency::first_write) {
-      step.statement = &put_first_.in(how);
-    }
-    return step;
-  }
-
-  [[nodiscard]] Result<Step> removal(DeleteRequest request, Unmatched how) const override {
-    if (request.key.empty()) return fail(Code::invalid_argument, "missing key in delete operation");
-    Step step{.statement = &remove_, .values = {}};
-    step.values.emplace_back(std::move(request.key));
-    if (request.has_etag()) {
-      OUT_TRY(auto etag, parse_etag(*request.etag));
-      step.values.push_back(std::move(etag));
-      step.statement = &remove_matching_.in(how);
-    }
-    return step;
-  }
+                .steps = {&create_table, &add_number}},
+               writes_of(options.table_prefix + "state")) {}
 
   [[nodiscard]] Result<Item> item(const postgres::Rows& rows, std::size_t row) const override {
     Item item;
@@ -104,19 +80,13 @@ class LayoutV2 final : public Layout {
   }
 
  private:
-  [[nodiscard]] std::string put_sql() const {
-    return "INSERT INTO " + table() +
-           " AS t (key, value, etag, expires_at) "
-           "VALUES ($1, $2, gen_random_uuid(), now() + $3::bigint * interval '1 second') "
-           "ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now(), "
-           "etag = excluded.etag, expires_at = excluded.expires_at";
+  void add_values(SetRequest request, Value lifetime, std::vector<Value>& values) const override {
+    values.emplace_back(std::move(request.value));
+    values.push_back(std::move(lifetime));
   }
-
-  postgres::Statement put_;
-  Conditional put_first_;
-  Conditional put_matching_;
-  postgres::Statement remove_;
-  Conditional remove_matching_;
+  [[nodiscard]] Result<Value> parse_etag(const std::string& text) const override {
+    return etag_of(text);
+  }
 };
 
 }  // namespace

@@ -44,7 +44,7 @@ Result<nanoseconds> parse_timeout(std::string_view text) {
     }
     value = value * 10 + (digit - '0');
   }
-  if (value > nanoseconds::max().count() / unit->nanoseconds) return nanoseconds::max();
+  if (value > kLongestTimeout.count() / unit->nanoseconds) return kLongestTimeout;
   return nanoseconds(value * unit->nanoseconds);
 }
 

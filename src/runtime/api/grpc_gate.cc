@@ -1,6 +1,7 @@
 #include "runtime/api/grpc_gate.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "net/grpc/metadata.h"
 #include "runtime/api/render.h"
 
@@ -48,7 +49,7 @@ Result<> GrpcGate::begin(net::grpc::Call& call) {
   call.data = std::move(data);
   if (!settings_->api_token.empty()) {
     const auto token = call.metadata.get("dapr-api-token");
-    if (!token || *token != settings_->api_token) {
+    if (!token || !equals_secret(*token, settings_->api_token)) {
       return fail(from_http(Code::unauthenticated, 401, "Unauthorized",
                             token ? "authentication error: api token mismatch"
                                   : "missing api token in request metadata"));

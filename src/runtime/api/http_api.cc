@@ -1,6 +1,7 @@
 #include "runtime/api/http_api.h"
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "net/uri.h"
 #include "runtime/api/render.h"
 
@@ -64,7 +65,8 @@ Task<net::Response> HttpApi::authorised(HttpCall& call) {
   } else {
     const std::string& token = settings_->api_token;
     const bool open = call.route != nullptr && call.route->always_allowed;
-    if (!token.empty() && !open && call.request.headers.value("dapr-api-token") != token) {
+    if (!token.empty() && !open &&
+        !equals_secret(call.request.headers.value("dapr-api-token"), token)) {
       co_return text_response(401, "invalid api token\n");
     }
     if (!token.empty()) call.request.headers.remove("dapr-api-token");

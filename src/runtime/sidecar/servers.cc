@@ -81,22 +81,18 @@ struct Servers::Impl {
     options.concurrent_streams_max = 1U << 16;
     return options;
   }
-  net::ServerOptions grpc_options(bool internal) const {
+  net::ServerOptions grpc_options() const {
     net::ServerOptions options;
     options.grpc = true;
     options.http1 = false;
     options.concurrent_streams_max = 1U << 20;  // grpc-go has no limit.
     options.header_list_bytes_max = static_cast<std::size_t>(
         std::clamp<std::int64_t>(listen.head_bytes_max << kGrpcHeadShift, 4096, 1 << 28));
-    if (internal) {
-      options.keep_alive.ping_after = 10s;
-      options.keep_alive.ping_timeout = 5s;
-      options.keep_alive.idle_max = 3min;
-      options.keep_alive.client_ping_min = 8s;
-    } else {
-      // grpc-go's default policy towards clients.
-      options.keep_alive.client_ping_min = 5min;
-    }
+    // Upstream's, for the API as for other sidecars: SDKs may ping every ten seconds.
+    options.keep_alive.ping_after = 10s;
+    options.keep_alive.ping_timeout = 5s;
+    options.keep_alive.idle_max = 3min;
+    options.keep_alive.client_ping_min = 8s;
     return options;
   }
   net::Server& add(std::vector<net::RequestHandler*> handlers, net::ServerOptions options) {
@@ -172,7 +168,7 @@ Task<Result<>> Servers::open_api(const std::vector<std::unique_ptr<Worker>>& wor
   const options::Listeners& listen = impl_->listen;
   net::Server& grpc = impl_->add(
       impl_->handlers(workers, [](Worker& w) -> net::RequestHandler& { return w.grpc_api(); }),
-      impl_->grpc_options(false));
+      impl_->grpc_options());
   net::Server& http = impl_->add(
       impl_->handlers(workers, [](Worker& w) -> net::RequestHandler& { return w.http(); }),
       impl_->http_options());
@@ -217,7 +213,7 @@ Task<Result<>> Servers::open_internal(const std::vector<std::unique_ptr<Worker>>
   const options::Listeners& listen = impl_->listen;
   net::Server& server = impl_->add(
       impl_->handlers(workers, [](Worker& w) -> net::RequestHandler& { return w.grpc_internal(); }),
-      impl_->grpc_options(true));
+      impl_->grpc_options());
   int& port = impl_->shared.settings.identity.internal_port;
   if (impl_->internal_reserved) {
     server.listen(std::move(impl_->internal_reserved));

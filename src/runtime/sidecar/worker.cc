@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "runtime/api/reflection.h"
 #include "runtime/invoke/grpc.h"
 #include "runtime/invoke/http.h"
 #include "runtime/pubsub/grpc.h"
@@ -114,6 +115,8 @@ void Worker::add_methods() {
   secrets::add_grpc_methods(grpc_api_, secrets_);
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
+  api::add_reflection(grpc_api_, {"dapr.proto.runtime.v1.Dapr"});
+  api::add_reflection(grpc_internal_, {"dapr.proto.internals.v1.ServiceInvocation"});
 }
 
 Result<> Worker::open_app() {

@@ -31,11 +31,12 @@ class App:
     function of the Request that returns one of these.
     """
 
-    def __init__(self, subscriptions=None):
-        self.port = free_port()
+    def __init__(self, subscriptions=None, port=None, replies=None):
+        self.port = port or free_port()
         self.requests = []
         self._replies = {"/dapr/config": (200, {})}
         self._replies["/dapr/subscribe"] = (200, subscriptions or [])
+        self._replies |= replies or {}
         self._changed = threading.Condition()
         self._server = _Server(("127.0.0.1", self.port), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

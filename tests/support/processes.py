@@ -1,6 +1,7 @@
 """Processes that tests start: with a log of their own, waited for, and stopped by their id."""
 
 import atexit
+import contextlib
 import os
 import pathlib
 import shutil
@@ -106,6 +107,14 @@ class Process:
                     pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
         except OSError:
             return []
+
+    def sockets(self):
+        """How many sockets it holds."""
+        count = 0
+        for link in pathlib.Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # Closed meanwhile.
+                count += os.readlink(link).startswith("socket:")
+        return count
 
     def resident_kb(self):
         return self._status("VmRSS")

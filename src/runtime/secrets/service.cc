@@ -17,30 +17,6 @@ std::string denied_message(std::string_view secret, std::string_view store) {
   return "access denied by policy to get " + quoted(secret) + " from " + quoted(store);
 }
 
-template <class T>
-Task<Result<>> keep_answer(Task<Result<T>> call, std::optional<T>* answer) {
-  auto result = co_await std::move(call);
-  if (!result) co_return std::unexpected(std::move(result).error());
-  answer->emplace(std::move(*result));
-  co_return Result<>();
-}
-
-/// Makes the call, as often as the policy (which must outlive the task) wants it made.
-template <class T>
-Task<Result<T>> under_policy(const Policy* policy, std::string component,
-                             std::move_only_function<Task<Result<T>>()> make) {
-  if (!*policy) {
-    auto direct = co_await make();
-    co_return direct;
-  }
-  std::optional<T> answer;
-  Attempt attempt = [&make, &answer] { return keep_answer<T>(make(), &answer); };
-  auto ran = co_await (*policy)(std::move(component), std::move(attempt));
-  if (!ran) co_return std::unexpected(std::move(ran).error());
-  if (!answer) co_return fail(Code::internal, "the call was not made");
-  co_return std::move(*answer);
-}
-
 }  // namespace
 
 OpenStore::OpenStore(std::string name, std::unique_ptr<stores::SecretStore> store,

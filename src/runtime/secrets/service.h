@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "components/secretstores/secret_store.h"
 #include "resources/configuration.h"
+#include "runtime/core/policy.h"
 #include "runtime/processor/processor.h"
 #include "runtime/telemetry/runtime_metrics.h"
 
@@ -20,10 +21,6 @@ namespace stores = components::secretstores;
 using components::Properties;
 using stores::Secret;
 using Secrets = std::map<std::string, Secret, std::less<>>;
-
-/// Runs a call to a component as a Resiliency document says; see runtime/state/service.h.
-using Attempt = std::move_only_function<Task<Result<>>()>;
-using Policy = std::function<Task<Result<>>(std::string component, Attempt attempt)>;
 
 /// A configured secret store as one loop has it. Shared by the calls that use it.
 class OpenStore {

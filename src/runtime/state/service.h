@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "components/state/store.h"
+#include "runtime/core/policy.h"
 #include "runtime/state/errors.h"
 #include "runtime/state/open_store.h"
 #include "runtime/state/outbox_hook.h"
@@ -19,12 +20,6 @@ namespace outrigger::runtime::state {
 namespace stores = components::state;
 using components::Properties;
 using stores::Item;
-
-/// Runs a call to a component as a Resiliency document says: with a time limit, again after an
-/// error, or not at all while the circuit is open. The attempt may run any number of times, one
-/// after the other; its errors are those that another attempt may mend.
-using Attempt = std::move_only_function<Task<Result<>>()>;
-using Policy = std::function<Task<Result<>>(std::string component, Attempt attempt)>;
 
 /// Keys in requests and answers are the application's: prefixes are put on and taken off here.
 struct Get {

@@ -12,18 +12,29 @@ constexpr std::size_t kGatherBytes = 16 * 1024;
 
 bool Pipe::push(std::string_view bytes) {
   if (finished_ || closed_ || error_ || bytes.empty()) return !full();
+  std::optional<Error> refusal;
+  if (filter_) bytes = bytes.substr(0, filter_->on_bytes(bytes, refusal));
+  append(bytes);
+  if (refusal) {
+    refuse(*std::move(refusal));
+    return true;
+  }
+  notify_consumer();
+  return !full();
+}
+
+void Pipe::append(std::string_view bytes) {
+  if (bytes.empty()) return;
   if (!chunks_.empty() && chunks_.back().size() + bytes.size() <= kGatherBytes) {
     chunks_.back().append(bytes);
   } else {
     chunks_.emplace_back(bytes);
   }
   bytes_ += bytes.size();
-  notify_consumer();
-  return !full();
 }
 
 bool Pipe::push(std::string&& bytes) {
-  if (bytes.size() < kGatherBytes) return push(std::string_view(bytes));
+  if (bytes.size() < kGatherBytes || filter_) return push(std::string_view(bytes));
   if (finished_ || closed_ || error_) return !full();
   bytes_ += bytes.size();
   chunks_.push_back(std::move(bytes));
@@ -41,10 +52,53 @@ void Pipe::finish(Headers trailers) {
 
 void Pipe::abort(Error error) {
   if (finished_ || error_) return;
+  if (filter_) {
+    if (auto trailers = filter_->on_error(error)) return finish(*std::move(trailers));
+  }
   error_ = std::move(error);
   tell_watcher();
   notify_consumer();
   writable_.notify_all();
+}
+
+void Pipe::set_filter(std::unique_ptr<Filter> filter) {
+  filter_ = std::move(filter);
+  filter_held();
+  if (!error_) return;
+  if (auto trailers = filter_->on_error(*error_)) {
+    error_.reset();
+    finish(*std::move(trailers));
+  }
+}
+
+void Pipe::filter_held() {
+  std::size_t offset = head_offset_;
+  for (std::size_t i = 0; i < chunks_.size(); ++i, offset = 0) {
+    const std::string_view chunk = std::string_view(chunks_[i]).substr(offset);
+    std::optional<Error> refusal;
+    const std::size_t passed = filter_->on_bytes(chunk, refusal);
+    if (!refusal) continue;
+    for (; chunks_.size() > i + 1; chunks_.pop_back()) bytes_ -= chunks_.back().size();
+    bytes_ -= chunk.size() - passed;
+    chunks_[i].resize(offset + passed);
+    if (passed == 0) chunks_.pop_back();
+    if (chunks_.empty()) head_offset_ = 0;
+    finished_ = false;
+    error_.reset();
+    return refuse(*std::move(refusal));
+  }
+}
+
+void Pipe::refuse(Error error) {
+  abort(std::move(error));
+  if (error_) {
+    // Who would still be given these bytes is about to break off.
+    chunks_.clear();
+    head_offset_ = 0;
+    bytes_ = 0;
+    notify_consumer();
+  }
+  if (producer_ != nullptr) producer_->on_consumer_closed();
 }
 
 void Pipe::watch_end(Watcher watcher) {
@@ -113,12 +167,14 @@ std::size_t Pipe::take_into(char* out, std::size_t limit) {
 
 void Pipe::taken(std::size_t bytes) {
   bytes_ -= bytes;
+  taken_bytes_ += bytes;
   if (bytes_ <= high_water_ / 2) writable_.notify_all();
   if (producer_ != nullptr) producer_->on_taken(bytes);
 }
 
 Task<Result<std::string>> Pipe::read() {
   while (bytes_ == 0 && !ended()) {
+    want();
     auto woken = co_await readable_.wait();
     if (!woken) co_return std::unexpected(std::move(woken).error());
   }

@@ -47,12 +47,27 @@ class Pipe {
     virtual void on_taken(std::size_t bytes) = 0;
     /// The consumer wants no more; nothing will be read.
     virtual void on_consumer_closed() = 0;
+    /// Somebody waits for bytes, for the first time or again.
+    virtual void on_wanted() {}
 
    protected:
     ~ProducerEvents() = default;
   };
   void set_producer(ProducerEvents* events) noexcept { producer_ = events; }
   /// @}
+
+  /// Stands in the middle of a pipe that passes from one connection to another.
+  class Filter {
+   public:
+    virtual ~Filter() = default;
+    /// Sees bytes before they are taken in; how many of them may be. If not all, `error` must say
+    /// why: the stream ends with it, and the producer hears that nobody reads any more.
+    virtual std::size_t on_bytes(std::string_view bytes, std::optional<Error>& error) = 0;
+    /// The stream is about to end in an error: trailers to end it with in good order, or nothing.
+    virtual std::optional<Headers> on_error(const Error& error) = 0;
+  };
+  /// Sees also what is in the pipe already; call it before the consumer takes anything.
+  void set_filter(std::unique_ptr<Filter> filter);
 
   /// For whoever stands at neither end: called once when the stream is over, with the trailers if
   /// its end was orderly, with the error if the producer aborted, with neither if the consumer
@@ -78,6 +93,8 @@ class Pipe {
     return error_ && bytes_ == 0 ? &*error_ : nullptr;
   }
   [[nodiscard]] std::size_t available() const noexcept { return bytes_; }
+  /// All bytes so far: those that were taken, and those that are there.
+  [[nodiscard]] std::uint64_t passed() const noexcept { return taken_bytes_ + bytes_; }
   [[nodiscard]] bool ended() const noexcept { return finished_ || error_.has_value(); }
   /// The producer has finished; bytes may still be there.
   [[nodiscard]] bool finished() const noexcept { return finished_; }
@@ -92,16 +109,26 @@ class Pipe {
    protected:
     ~ConsumerEvents() = default;
   };
-  void set_consumer(ConsumerEvents* events) noexcept { consumer_ = events; }
+  void set_consumer(ConsumerEvents* events) noexcept {
+    consumer_ = events;
+    if (events != nullptr && bytes_ == 0 && !ended()) want();
+  }
   /// @}
 
  private:
   void notify_consumer();
+  void want() noexcept {
+    if (producer_ != nullptr) producer_->on_wanted();
+  }
   void tell_watcher();
+  void append(std::string_view bytes);
+  void filter_held();
+  void refuse(Error error);
   void taken(std::size_t bytes);
   std::deque<std::string> chunks_;
   std::size_t head_offset_ = 0;  // Bytes of the first chunk already taken.
   std::size_t bytes_ = 0;
+  std::uint64_t taken_bytes_ = 0;
   std::size_t high_water_;
   bool finished_ = false;
   bool closed_ = false;
@@ -109,6 +136,7 @@ class Pipe {
   Headers trailers_;
   ProducerEvents* producer_ = nullptr;
   ConsumerEvents* consumer_ = nullptr;
+  std::unique_ptr<Filter> filter_;
   Watcher watcher_;
   Signal readable_;
   Signal writable_;

@@ -90,5 +90,92 @@ TEST(Pipe, ItsWatcherIsToldOfTheEndOnceHoweverItComes) {
   EXPECT_EQ(seen, (std::vector<std::string>{"finished 1", "aborted gone", "closed", "finished 2"}));
 }
 
+/// Lets everything before the first '!' pass.
+class UntilMark final : public Pipe::Filter {
+ public:
+  explicit UntilMark(bool as_trailers) : as_trailers_(as_trailers) {}
+  std::size_t on_bytes(std::string_view bytes, std::optional<Error>& error) override {
+    const std::size_t mark = bytes.find('!');
+    if (mark == std::string_view::npos) return bytes.size();
+    error = Error(Code::resource_exhausted, "marked");
+    return mark;
+  }
+  std::optional<Headers> on_error(const Error& error) override {
+    if (!as_trailers_) return std::nullopt;
+    return Headers{{"x-why", error.message()}};
+  }
+
+ private:
+  bool as_trailers_;
+};
+
+struct Producer final : Pipe::ProducerEvents {
+  void on_taken(std::size_t) override {}
+  void on_consumer_closed() override { ++left; }
+  int left = 0;
+};
+
+TEST(PipeFilter, WhatItRefusesEndsTheStreamAndTheProducerHears) {
+  Pipe pipe;
+  Producer producer;
+  pipe.set_producer(&producer);
+  pipe.set_filter(std::make_unique<UntilMark>(false));
+  pipe.push(std::string_view("one "));
+  EXPECT_EQ(producer.left, 0);
+  pipe.push(std::string_view("two!three"));
+  pipe.push(std::string_view("four"));
+  pipe.finish();
+  EXPECT_EQ(producer.left, 1);
+  ASSERT_NE(pipe.error(), nullptr);
+  EXPECT_EQ(pipe.error()->message(), "marked");
+  EXPECT_EQ(pipe.available(), 0U);
+}
+
+TEST(PipeFilter, AnErrorMayEndTheStreamInGoodOrder) {
+  Pipe refused;
+  Producer producer;
+  refused.set_producer(&producer);
+  refused.set_filter(std::make_unique<UntilMark>(true));
+  refused.push(std::string(20'000, 'a') + "!b");
+  EXPECT_EQ(producer.left, 1);
+  EXPECT_EQ(refused.available(), 20'000U);
+  EXPECT_TRUE(refused.finished());
+  EXPECT_EQ(refused.trailers().value("x-why"), "marked");
+
+  Pipe broken;
+  broken.set_filter(std::make_unique<UntilMark>(true));
+  broken.abort(Error(Code::unavailable, "gone"));
+  EXPECT_EQ(broken.error(), nullptr);
+  EXPECT_EQ(broken.trailers().value("x-why"), "gone");
+}
+
+TEST(PipeFilter, SeesWhatIsInThePipeAlready) {
+  Pipe pipe;
+  Producer producer;
+  pipe.set_producer(&producer);
+  pipe.push(std::string(17'000, 'a'));
+  pipe.push(std::string(17'000, 'b') + "!");
+  pipe.push(std::string(17'000, 'c'));
+  pipe.finish({{"x-why", "it is over"}});
+  EXPECT_EQ(pipe.take(5), "aaaaa");
+  pipe.set_filter(std::make_unique<UntilMark>(true));
+  EXPECT_EQ(producer.left, 1);
+  EXPECT_EQ(pipe.available(), 34'000U - 5);
+  EXPECT_EQ(pipe.trailers().value("x-why"), "marked");
+
+  Pipe broken;
+  broken.push(std::string_view("fine"));
+  broken.abort(Error(Code::unavailable, "gone"));
+  broken.set_filter(std::make_unique<UntilMark>(true));
+  EXPECT_EQ(broken.take(), "fine");
+  EXPECT_TRUE(broken.at_end());
+  EXPECT_EQ(broken.trailers().value("x-why"), "gone");
+
+  Pipe first;
+  first.push(std::string_view("!"));
+  first.set_filter(std::make_unique<UntilMark>(false));
+  EXPECT_NE(first.error(), nullptr);
+}
+
 }  // namespace
 }  // namespace outrigger::net

@@ -177,20 +177,4 @@ Status status_of_non_grpc(int http_status, std::string_view reason, std::string_
   return {.code = code_of_http_status(http_status), .message = std::move(message)};
 }
 
-Status status_of_reset(std::uint32_t http2_code, std::string_view name) {
-  const Code code = [http2_code] {
-    switch (http2_code) {
-      case 0x3:  // FLOW_CONTROL_ERROR
-      case 0xb:  // ENHANCE_YOUR_CALM
-        return Code::resource_exhausted;
-      case 0x7: return Code::unavailable;        // REFUSED_STREAM
-      case 0x8: return Code::cancelled;          // CANCEL
-      case 0xc: return Code::permission_denied;  // INADEQUATE_SECURITY
-      default: return http2_code <= 0xd ? Code::internal : Code::unknown;
-    }
-  }();
-  return {.code = code,
-          .message = "stream terminated by RST_STREAM with error code: " + std::string(name)};
-}
-
 }  // namespace outrigger::net::grpc

@@ -52,7 +52,4 @@ Code code_of_http_status(int http_status) noexcept;
 /// status ("Not Found"), `content_type` the field's value or "" if there is none.
 Status status_of_non_grpc(int http_status, std::string_view reason, std::string_view content_type);
 
-/// For a stream that the peer reset. `name` as in "CANCEL", for the message.
-Status status_of_reset(std::uint32_t http2_code, std::string_view name);
-
 }  // namespace outrigger::net::grpc

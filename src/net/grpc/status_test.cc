@@ -160,17 +160,6 @@ TEST(GrpcStatus, AnswersOfOtherServersFollowTheSpecification) {
       "missing HTTP content-type");
 }
 
-TEST(GrpcStatus, ResetsBecomeCodes) {
-  EXPECT_EQ(status_of_reset(0, "NO_ERROR").code, Code::internal);
-  EXPECT_EQ(status_of_reset(7, "REFUSED_STREAM").code, Code::unavailable);
-  EXPECT_EQ(status_of_reset(8, "CANCEL").code, Code::cancelled);
-  EXPECT_EQ(status_of_reset(8, "CANCEL").message,
-            "stream terminated by RST_STREAM with error code: CANCEL");
-  EXPECT_EQ(status_of_reset(11, "ENHANCE_YOUR_CALM").code, Code::resource_exhausted);
-  EXPECT_EQ(status_of_reset(12, "INADEQUATE_SECURITY").code, Code::permission_denied);
-  EXPECT_EQ(status_of_reset(99, "?").code, Code::unknown);
-}
-
 TEST(GrpcStatus, DetailsWithTextThatIsNotUtf8AreMended) {
   ErrorDetails details;
   details.reason = "R\xff";

@@ -150,11 +150,11 @@ class Http2Client final : public ClientConnection,
       call->deliver();
     }
     call->stream = nullptr;
-    const Code status = code == http2::ErrorCode::cancel ? Code::cancelled : Code::unavailable;
-    call->on_closed(why_ ? *why_
-                         : Error(status, "stream terminated by RST_STREAM with error code: " +
-                                             std::string(to_string(code))),
-                    code == http2::ErrorCode::refused_stream);
+    call->on_closed(
+        why_ ? *why_
+             : Error(code_of_reset(code), "stream terminated by RST_STREAM with error code: " +
+                                              std::string(to_string(code))),
+        code == http2::ErrorCode::refused_stream);
     calls_.erase(call);
     if (calls_.empty()) emptied();
   }

@@ -30,6 +30,17 @@ std::string_view to_string(ErrorCode code) noexcept {
   return "UNKNOWN_ERROR";
 }
 
+Code code_of_reset(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::flow_control_error:
+    case ErrorCode::enhance_your_calm: return Code::resource_exhausted;
+    case ErrorCode::refused_stream: return Code::unavailable;
+    case ErrorCode::cancel: return Code::cancelled;
+    case ErrorCode::inadequate_security: return Code::permission_denied;
+    default: return code <= ErrorCode::http_1_1_required ? Code::internal : Code::unknown;
+  }
+}
+
 void Handler::on_head(Stream&, RequestHead&&, bool) {}
 void Handler::on_head(Stream&, ResponseHead&&, bool) {}
 void Handler::on_informational(Stream&, ResponseHead&&) {}

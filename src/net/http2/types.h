@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/error.h"
 #include "net/headers.h"
 
 namespace outrigger::net::http2 {
@@ -32,6 +33,8 @@ enum class ErrorCode : std::uint32_t {
 
 /// "PROTOCOL_ERROR" and so on; "UNKNOWN_ERROR" for a code outside the list.
 std::string_view to_string(ErrorCode code) noexcept;
+/// How a call has failed whose stream the peer reset, as gRPC has it.
+Code code_of_reset(ErrorCode code) noexcept;
 
 using TimePoint = std::chrono::steady_clock::time_point;
 

@@ -12,4 +12,6 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# Loaded only where a component needs it (src/components/clients/postgres/libpq.h).
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libpq5)
 include(CPack)

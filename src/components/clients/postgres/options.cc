@@ -7,6 +7,7 @@
 #include "base/duration.h"
 #include "base/env.h"
 #include "base/strings.h"
+#include "components/clients/postgres/libpq.h"
 
 namespace outrigger::components::postgres {
 namespace {
@@ -187,6 +188,7 @@ void find_root_certificates(Parameters& parameters) {
 
 Result<std::shared_ptr<const Settings>> make_settings(const ConnectionOptions& options,
                                                       Duration timeout) {
+  OUT_CHECK(load_libpq());
   for (const auto& [wanted, name] : {std::pair(options.use_azure_ad, "useAzureAD"),
                                      std::pair(options.use_aws_iam, "useAWSIAM")}) {
     if (!wanted) continue;

@@ -1,6 +1,7 @@
 """The state API over HTTP."""
 
 from support.daprd import Daprd, component
+from support.processes import temporary_folder
 from support.runner import shared, test
 
 
@@ -71,6 +72,19 @@ def many_keys_are_read_in_one_call():
     assert reply.status == 200, reply
     found = {item["key"]: item.get("data") for item in reply.json}
     assert found == {"one": 1, "two": 2, "three": None}, reply
+
+
+@test
+def as_many_items_as_a_body_holds_are_saved_and_read():
+    folder = temporary_folder()
+    keeper = Daprd("keeper", [component("file", "state.sqlite", connectionString=f"{folder}/state.db")])
+    keys = [f"k{number}" for number in range(50_000)]
+    reply = keeper.post("/v1.0/state/file", json=[{"key": key, "value": 1} for key in keys])
+    assert reply.status == 204, reply
+    reply = keeper.post("/v1.0/state/file/bulk", json={"keys": keys, "parallelism": 1_000_000})
+    assert reply.status == 200, reply
+    assert sum(item.get("data") == 1 for item in reply.json) == 50_000
+    keeper.stop()
 
 
 @test

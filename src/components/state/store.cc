@@ -8,6 +8,14 @@
 namespace outrigger::components::state {
 namespace {
 
+// Calls of one bulk call that are under way at once when the caller has no wish or a larger one: a
+// store or its server that is asked for all of a large request at once refuses some.
+constexpr std::size_t kParallelMax = 1000;
+
+std::size_t parallelism_of(const BulkOptions& options) {
+  return options.parallelism == 0 ? kParallelMax : std::min(options.parallelism, kParallelMax);
+}
+
 Task<void> get_one(Store* store, GetRequest request, BulkItem* answer) {
   answer->item = co_await store->get(std::move(request));
 }
@@ -35,7 +43,7 @@ Task<std::vector<BulkFailure>> write_all(Store* store, std::vector<Request> requ
   for (std::size_t i = 0; i < requests.size(); ++i) {
     tasks.push_back(one(store, std::move(requests[i]), &slots[i]));
   }
-  co_await run_all(std::move(tasks), options.parallelism);
+  co_await run_all(std::move(tasks), parallelism_of(options));
   std::vector<BulkFailure> failures;
   for (auto& slot : slots) {
     if (slot) failures.push_back(std::move(*slot));
@@ -114,7 +122,7 @@ Task<Result<std::vector<BulkItem>>> Store::bulk_get(std::vector<GetRequest> requ
     answers[i].key = requests[i].key;
     tasks.push_back(get_one(this, std::move(requests[i]), &answers[i]));
   }
-  co_await run_all(std::move(tasks), options.parallelism);
+  co_await run_all(std::move(tasks), parallelism_of(options));
   co_return answers;
 }
 

@@ -81,7 +81,8 @@ struct BulkFailure {
   Error error;
 };
 struct BulkOptions {
-  /// How many requests run at once; 0: all. A store with a bulk call of its own may ignore it.
+  /// How many requests run at once; 0: as many as is good. There are never more than a thousand. A
+  /// store with a bulk call of its own may ignore it.
   std::size_t parallelism = 0;
 };
 
@@ -201,11 +202,11 @@ class Store {
   virtual Task<Result<>> set(SetRequest request) = 0;
   /// Deleting what is not there is not an error, unless an ETag was given.
   virtual Task<Result<>> remove(DeleteRequest request) = 0;
-  /// One answer for each request, in no particular order. By default get()s at once.
+  /// One answer for each request, in no particular order. By default get()s, many at once.
   virtual Task<Result<std::vector<BulkItem>>> bulk_get(std::vector<GetRequest> requests,
                                                        BulkOptions options);
   /// The requests that failed. An error: the call failed as a whole and may be repeated as a whole.
-  /// By default set()s at once.
+  /// By default set()s, many at once.
   virtual Task<Result<std::vector<BulkFailure>>> bulk_set(std::vector<SetRequest> requests,
                                                           BulkOptions options);
   virtual Task<Result<std::vector<BulkFailure>>> bulk_remove(std::vector<DeleteRequest> requests,

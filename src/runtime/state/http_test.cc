@@ -242,6 +242,20 @@ TEST(StateHttp, FailuresOfSeveralWritesAreJoined) {
                 "state store");
 }
 
+TEST(StateHttp, AFailureOfManyWritesIsToldOnceAndCounted) {
+  Fixture api;
+  FakeStore& store = api.add_fake("store");
+  std::string body;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    body += (body.empty() ? "[{\"key\":\"" : ",{\"key\":\"") + key + "\"}";
+    store.errors_of_keys.emplace("app||" + key, Error(Code::internal, i == 5 ? "odd" : "full"));
+  }
+  body += "]";
+  expect_simple(api.http("POST", kState, body), 500, "ERR_STATE_SAVE",
+                "failed saving state in state store store: full\nodd\n(1000 items failed in all)");
+}
+
 TEST(StateHttp, BulkReadsAnswerEveryKey) {
   Fixture api;
   api.add_in_memory("store");

@@ -20,11 +20,24 @@ Task<Result<std::vector<stores::BulkFailure>>> call_many(
   return store.bulk_remove(std::move(requests), {});
 }
 
+// Upstream joins the texts of all failures; that many, then only what is new, and how many more.
+constexpr std::size_t kToldMax = 8;
+
 std::string join_messages(const std::vector<Error>& errors) {
-  std::string joined;
+  std::vector<std::string> told;
+  const bool all = errors.size() <= kToldMax;
   for (const Error& error : errors) {
+    std::string text(text_of(error));
+    if (all || std::ranges::find(told, text) == told.end()) told.push_back(std::move(text));
+    if (told.size() == kToldMax) break;
+  }
+  std::string joined;
+  for (const std::string& text : told) {
     if (!joined.empty()) joined += '\n';
-    joined += text_of(error);
+    joined += text;
+  }
+  if (errors.size() > told.size()) {
+    joined += "\n(" + std::to_string(errors.size()) + " items failed in all)";
   }
   return joined;
 }
@@ -107,13 +120,21 @@ Task<Result<>> WriteBatch<Request>::write_many() {
 template <class Request>
 Result<> WriteBatch<Request>::keep_failures(std::vector<stores::BulkFailure> failures) {
   std::vector<Request> still;
+  // Failures mostly come in the order of their requests: the search goes on where it ended.
+  auto from = pending_.begin();
   for (stores::BulkFailure& failure : failures) {
     if (stores::is_etag_error(failure.error)) {
       final_.push_back(std::move(failure.error));
       continue;
     }
-    const auto found = std::ranges::find(pending_, failure.key, &Request::key);
-    if (found != pending_.end()) still.push_back(std::move(*found));
+    auto found = std::ranges::find(from, pending_.end(), failure.key, &Request::key);
+    if (found == pending_.end()) {
+      found = std::ranges::find(pending_.begin(), from, failure.key, &Request::key);
+    }
+    if (found != pending_.end()) {
+      still.push_back(std::move(*found));
+      from = std::next(found);
+    }
     passing_.push_back(std::move(failure.error));
   }
   pending_ = std::move(still);

@@ -10,11 +10,12 @@ namespace {
 using detail::Job;
 using Batch = std::vector<std::shared_ptr<Job>>;
 
-constexpr std::size_t kQueueMax = 16'384;
 /// Longer batches would only make their first members wait.
 constexpr std::size_t kBatchMax = 256;
 constexpr std::size_t kReadBatchMax = 64;
 constexpr int kReaders = 2;
+
+Error timed_out() { return Error(Code::deadline_exceeded, "timed out waiting for the database"); }
 
 /// Gives every result home, with one message for each loop.
 void deliver(const Batch& batch) {
@@ -40,7 +41,7 @@ Batch refuse_late(const Batch& batch) {
     if (job->deadline > now) {
       rest.push_back(job);
     } else {
-      job->fail_with(Error(Code::deadline_exceeded, "timed out waiting for the database"));
+      job->fail_with(timed_out());
     }
   }
   return rest;
@@ -298,7 +299,7 @@ bool Executor::submit(Kind kind, std::shared_ptr<Job> job) {
   const std::lock_guard lock(impl_->mutex);
   const bool reader = kind == Kind::read && impl_->readers_run;
   auto& queue = reader ? impl_->reads : impl_->writes;
-  if (queue.size() >= kQueueMax || impl_->closing) return false;
+  if (impl_->closing) return false;
   queue.push_back({kind, std::move(job)});
   if (impl_->threads.empty()) {
     impl_->threads.emplace_back([impl = impl_.get()] { impl->serve_writes(); });
@@ -318,6 +319,19 @@ Task<Result<>> Client::open() {
   Work<void> nothing = [](Database&) { return Result<>(); };
   auto result = co_await call<void>(Executor::Kind::open, std::move(nothing));
   co_return result;
+}
+
+Task<Result<>> Client::room(std::shared_ptr<State> state) {
+  do {
+    OUT_CO_CHECK(co_await state->changed.wait());
+  } while (state->pending >= kQueuedMax);
+  co_return Result<>();
+}
+
+Task<Result<>> Client::wait_for_room(std::shared_ptr<State> state, Duration timeout) {
+  auto there = co_await with_timeout(room(std::move(state)), timeout);
+  if (!there && there.error().code() == Code::deadline_exceeded) co_return fail(timed_out());
+  co_return there;
 }
 
 Task<void> Client::wait_for_answers(std::shared_ptr<State> state) {

@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "base/sync.h"
+#include "base/scope.h"
 #include "components/clients/sqlite/database.h"
 
 namespace outrigger::components::sqlite {
@@ -56,7 +56,7 @@ class Executor {
  private:
   friend class Client;
   enum class Kind : std::uint8_t { open, write, write_unflushed, read };
-  /// False if too much is queued.
+  /// False if the executor is ending. What is queued is limited by its clients.
   bool submit(Kind kind, std::shared_ptr<detail::Job> job);
   struct Impl;
   std::unique_ptr<Impl> impl_;
@@ -68,7 +68,8 @@ class Client {
   template <class T>
   using Work = std::move_only_function<Result<T>(Database&)>;
 
-  /// `timeout`: how long a call may wait and run.
+  /// `timeout`: how long a call may wait and run. Of one client's calls some thousands are queued;
+  /// more than that wait until there is room.
   Client(std::shared_ptr<Executor> executor, Duration timeout);
 
   /// Opens the database unless another client did so already; after an error, tries again.
@@ -98,19 +99,32 @@ class Client {
   Task<void> close();
 
  private:
+  /// Several batches, so that the next one is there when one is done.
+  static constexpr std::size_t kQueuedMax = 2048;
   /// What a job on its way needs of the client, which may be gone before it.
   struct State {
+    /// A newcomer must not overtake those who wait.
+    [[nodiscard]] bool full() const noexcept {
+      return pending >= kQueuedMax || changed.has_waiters();
+    }
     std::size_t pending = 0;
+    Signal changed;
     Signal done;
   };
   static Task<void> wait_for_answers(std::shared_ptr<State> state);
+  static Task<Result<>> room(std::shared_ptr<State> state);
+  static Task<Result<>> wait_for_room(std::shared_ptr<State> state, Duration timeout);
   template <class T>
   class TypedJob;
   template <class T>
   Task<Result<T>> call(Executor::Kind kind, Work<T> work) {
-    auto job = std::make_shared<TypedJob<T>>(state_, timeout_, std::move(work));
+    const TimePoint deadline = std::chrono::steady_clock::now() + timeout_;
+    if (state_->full()) {
+      OUT_CO_CHECK(co_await wait_for_room(state_, timeout_));
+    }
+    auto job = std::make_shared<TypedJob<T>>(state_, deadline, std::move(work));
     const bool accepted = executor_->submit(kind, job);
-    if (!accepted) co_return fail(Code::resource_exhausted, "too many calls to the database wait");
+    if (!accepted) co_return fail(Code::unavailable, "the database is being closed");
     ++state_->pending;
     auto result = co_await job->completion.wait();
     co_return result;
@@ -124,16 +138,15 @@ class Client {
 template <class T>
 class Client::TypedJob final : public detail::Job {
  public:
-  TypedJob(std::shared_ptr<State> state, Duration timeout, Work<T> work)
-      : Job(Loop::current(), std::chrono::steady_clock::now() + timeout),
-        state_(std::move(state)),
-        work_(std::move(work)) {}
+  TypedJob(std::shared_ptr<State> state, TimePoint deadline, Work<T> work)
+      : Job(Loop::current(), deadline), state_(std::move(state)), work_(std::move(work)) {}
 
   void run(Database& database) override { result_.emplace(work_(database)); }
   [[nodiscard]] bool failed() const override { return !result_ || !*result_; }
   void fail_with(Error error) override { result_.emplace(std::unexpected(std::move(error))); }
   void deliver() override {
     --state_->pending;
+    state_->changed.notify_one();
     state_->done.notify_all();
     completion.set(std::move(*result_));
   }

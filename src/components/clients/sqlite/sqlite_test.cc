@@ -161,6 +161,48 @@ TEST_F(Sqlite, AWriteThatFailsSpoilsNoOtherOfItsBatch) {
   run_on(loop_, client.close());
 }
 
+TEST_F(Sqlite, HoweverManyCallsComeAtOnceAllAreDone) {
+  Client client(executor(), 60s);
+  ASSERT_TRUE(run_on(loop_, client.open()));
+  int succeeded = 0;
+  int failed = 0;
+  std::vector<Task<void>> tasks;
+  for (int i = 0; i < 20'000; ++i) {
+    tasks.push_back(note(client.write_unflushed(insert(std::to_string(i))), &succeeded, &failed));
+  }
+  run_on(loop_, run_all(std::move(tasks)));
+  EXPECT_EQ(succeeded, 20'000);
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(run_on(loop_, client.read(count())).value(), "20000");
+  run_on(loop_, client.close());
+}
+
+TEST_F(Sqlite, ACallThatFindsNoRoomInTimeSaysSo) {
+  ConnectionOptions options;
+  options.connection_string = path();
+  options.busy_timeout = 2s;
+  auto setup = [](Database& database) -> Result<> {
+    OUT_CHECK(database.execute("CREATE TABLE IF NOT EXISTS t (k TEXT PRIMARY KEY, v TEXT)"));
+    return {};
+  };
+  auto plan = plan_connection(options, ForeignKeys::off).value();
+  Client client(std::make_shared<Executor>(plan, std::move(setup)), 1s);
+  ASSERT_TRUE(run_on(loop_, client.open()));
+  auto other = Database::open(plan).value();
+  ASSERT_TRUE(other->execute("BEGIN IMMEDIATE"));
+  int succeeded = 0;
+  int failed = 0;
+  std::vector<Task<void>> tasks;
+  for (int i = 0; i < 3000; ++i) {
+    tasks.push_back(note(client.write(insert(std::to_string(i))), &succeeded, &failed));
+  }
+  run_on(loop_, run_all(std::move(tasks)));
+  EXPECT_EQ(failed, 3000);
+  other->rollback();
+  EXPECT_TRUE(run_on(loop_, client.write(insert("a")))) << "the room is free again";
+  run_on(loop_, client.close());
+}
+
 TEST_F(Sqlite, AWriteThatBreaksTheTransactionSpoilsNoOtherEither) {
   Client client(executor(), 5s);
   ASSERT_TRUE(run_on(loop_, client.open()));

@@ -128,13 +128,36 @@ BlockScanner::State BlockScanner::scan(std::string_view input, std::size_t bytes
       break;
     }
     const auto at = static_cast<std::size_t>(static_cast<const char*>(found) - window.data());
-    if (at == line_start_ || window[at - 1] != '\r') return State::bare_line_feed;
+    const bool bare = at == line_start_ || window[at - 1] != '\r';
+    if (bare && ends_ == Ends::crlf) return State::bare_line_feed;
+    irregular_ |= bare || is_blank(window[line_start_]);
     scanned_ = at + 1;
-    if (at - line_start_ == 1) return State::complete;
+    if (at - line_start_ == (bare ? 0 : 1)) return State::complete;
     line_start_ = at + 1;
     ++lines_;
   }
   return scanned_ >= bytes_max ? State::too_large : State::incomplete;
+}
+
+std::string regular_lines(std::string_view block) {
+  std::string out;
+  out.reserve(block.size() + block.size() / 8);
+  std::size_t lines = 0;
+  while (!block.empty()) {
+    const std::size_t size = block.find('\n');
+    std::string_view line = block.substr(0, size);
+    block.remove_prefix(size + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    // What follows the start line has nothing to be joined to, and is left to the parser to refuse.
+    if (lines++ > 1 && !line.empty() && is_blank(line.front())) {
+      out.resize(out.size() - 2);
+      while (is_blank(out.back())) out.pop_back();
+      out.append(" ").append(trim_blanks(line)).append("\r\n");
+    } else {
+      out.append(line).append("\r\n");
+    }
+  }
+  return out;
 }
 
 Result<Controls> parse_fields(std::string_view block, Side side, Section section,

@@ -22,23 +22,36 @@ enum class Side : std::uint8_t { request, response };
 std::string quoted(std::string_view text);
 
 /// Finds the empty line that ends a head or a trailer section, whatever pieces it comes in: each
-/// byte is looked at once. Rejects a line that ends in a bare LF as soon as it sees one.
+/// byte is looked at once.
 class BlockScanner {
  public:
   enum class State : std::uint8_t { incomplete, complete, too_large, bare_line_feed };
+  /// What ends a line. In requests a bare LF is State::bare_line_feed as soon as it is seen, for
+  /// what one hop takes for an end and another does not hides requests in requests.
+  enum class Ends : std::uint8_t { crlf, crlf_or_lf };
+  explicit BlockScanner(Ends ends = Ends::crlf) noexcept : ends_(ends) {}
   /// `input` is what the last call got and perhaps more. `bytes_max` counts the empty line too.
   State scan(std::string_view input, std::size_t bytes_max) noexcept;
   /// Of the whole block with its empty line, once complete.
   [[nodiscard]] std::size_t size() const noexcept { return scanned_; }
   /// Full lines seen, without the empty one.
   [[nodiscard]] std::size_t lines() const noexcept { return lines_; }
-  void reset() noexcept { *this = BlockScanner(); }
+  /// A line ends in a bare LF or begins with a blank: regular_lines() makes it fit for
+  /// parse_fields(). Only of Ends::crlf_or_lf.
+  [[nodiscard]] bool irregular() const noexcept { return irregular_; }
+  void reset() noexcept { *this = BlockScanner(ends_); }
 
  private:
+  Ends ends_;
+  bool irregular_ = false;
   std::size_t scanned_ = 0;
   std::size_t line_start_ = 0;
   std::size_t lines_ = 0;
 };
+
+/// `block`, which a scanner has found complete, with each line ended by CRLF and each folded line
+/// (obs-fold) joined to the one before by one space.
+std::string regular_lines(std::string_view block);
 
 /// The fields that decide framing and the connection's fate. Views into the parsed block.
 struct Controls {

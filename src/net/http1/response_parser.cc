@@ -74,17 +74,23 @@ Result<Event> ResponseParser::read_head(std::string_view& input) {
     case BlockScanner::State::incomplete: return Event{};
     case BlockScanner::State::too_large:
       return bad("the head is larger than " + std::to_string(limits_.head_bytes_max) + " bytes");
-    case BlockScanner::State::bare_line_feed: return bad("a line of the head ends in a bare LF");
+    case BlockScanner::State::bare_line_feed:  // Not of this scanner.
     case BlockScanner::State::complete: break;
   }
-  const std::string_view block = input.substr(0, scanner_.size());
+  const std::size_t size = scanner_.size();
+  std::string_view block = input.substr(0, size);
+  std::string regular;
+  if (scanner_.irregular()) {
+    regular = regular_lines(block);
+    block = regular;
+  }
   head_.headers.clear();
   head_.headers.reserve(scanner_.lines(), block.size());
   OUT_TRY(const std::size_t line, parse_status_line(block));
   OUT_TRY(const Controls controls, parse_fields(block.substr(line), Side::response, Section::head,
                                                 limits_.fields_max, head_.headers));
   OUT_CHECK(apply(controls));
-  input.remove_prefix(block.size());
+  input.remove_prefix(size);
   scanner_.reset();
   if (head_.status < 200 && head_.status != 101) {
     if (++informational_ > limits_.informational_max) return bad("too many 1xx responses");
@@ -96,26 +102,25 @@ Result<Event> ResponseParser::read_head(std::string_view& input) {
 }
 
 // The bytes of the status line with its CRLF. Like Go, takes a line without the space that should
-// follow the code when there is no reason.
+// follow the code when there is no reason, and one with several before the code.
 Result<std::size_t> ResponseParser::parse_status_line(std::string_view block) {
   const std::size_t size = block.find("\r\n");
   const std::string_view line = block.substr(0, size);
-  constexpr std::size_t kCodeAt = 9;
-  constexpr std::size_t kReasonAt = 13;
-  const bool is_1_1 = line.starts_with("HTTP/1.1 ");
-  if (!is_1_1 && !line.starts_with("HTTP/1.0 ")) {
-    return bad("invalid version in the status line " + quoted(line));
-  }
-  if (line.size() < kReasonAt - 1 || !is_digit(line[kCodeAt]) || !is_digit(line[kCodeAt + 1]) ||
-      !is_digit(line[kCodeAt + 2]) || line[kCodeAt] == '0' ||
-      (line.size() >= kReasonAt && line[kReasonAt - 1] != ' ')) {
+  constexpr std::string_view kVersion = "HTTP/1.1 ";
+  const bool version = line.size() > kVersion.size() && line.starts_with("HTTP/") &&
+                       is_digit(line[5]) && line[5] != '0' && line[6] == '.' && is_digit(line[7]) &&
+                       line[8] == ' ';
+  if (!version) return bad("invalid version in the status line " + quoted(line));
+  const std::string_view code = line.substr(std::min(line.find_first_not_of(' ', 8), size));
+  constexpr std::size_t kDigits = 3;
+  if (code.size() < kDigits || !is_digit(code[0]) || !is_digit(code[1]) || !is_digit(code[2]) ||
+      code[0] == '0' || (code.size() > kDigits && code[kDigits] != ' ')) {
     return bad("invalid status code in the status line " + quoted(line));
   }
   if (!is_text(line)) return bad("a control character in the status line " + quoted(line));
-  head_.minor_version = is_1_1 ? 1 : 0;
-  head_.status =
-      (line[kCodeAt] - '0') * 100 + (line[kCodeAt + 1] - '0') * 10 + (line[kCodeAt + 2] - '0');
-  head_.reason = line.size() > kReasonAt ? line.substr(kReasonAt) : std::string_view();
+  head_.minor_version = line.starts_with("HTTP/1.0") ? 0 : 1;
+  head_.status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
+  head_.reason = code.size() > kDigits ? code.substr(kDigits + 1) : std::string_view();
   return size + 2;
 }
 

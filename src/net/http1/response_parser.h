@@ -10,9 +10,10 @@
 namespace outrigger::net::http1 {
 
 /// Splits the bytes of a server's connection into responses. As strict as RequestParser, save for
-/// two habits of real servers: Content-Length fields that agree count as one, and Content-Length
-/// beside Transfer-Encoding is ignored and removed (the connection is then not kept). No I/O; any
-/// thread, one at a time.
+/// habits of real servers that Go's client takes: heads whose lines end in a bare LF or are folded,
+/// versions above 1.1 (read as 1.1), Content-Length fields that agree (they count as one), and
+/// Content-Length beside Transfer-Encoding (ignored and removed; the connection is then not kept).
+/// No I/O; any thread, one at a time.
 ///
 /// Per request sent: start(), then next() until `end`. Errors have HTTP status 502 and are final.
 class ResponseParser {
@@ -55,7 +56,7 @@ class ResponseParser {
   State state_ = State::idle;
   Method method_ = Method::other;
   std::size_t informational_ = 0;
-  BlockScanner scanner_;
+  BlockScanner scanner_{BlockScanner::Ends::crlf_or_lf};
   ResponseHead head_;
   BodyDecoder body_;
 };

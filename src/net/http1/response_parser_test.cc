@@ -95,28 +95,63 @@ TEST(ResponseParser, ForgivesWhatRealServersDo) {
                                   "body ab\nend\n"));
 }
 
+TEST(ResponseParser, ReadsHeadsWhoseLinesEndInABareLineFeed) {
+  const std::string expected =
+      "head 200 OK 1.1 length:2 keep\n  A=b\n  Content-Length=2\nbody hi\nend\n";
+  const char* cases[] = {"HTTP/1.1 200 OK\nA: b\nContent-Length: 2\n\nhi",
+                         "HTTP/1.1 200 OK\r\nA: b\nContent-Length: 2\r\n\nhi",
+                         "HTTP/1.1 200 OK\nA: b\r\nContent-Length: 2\n\r\nhi"};
+  for (const char* text : cases) EXPECT_THAT(responses(text), testing::StartsWith(expected));
+  EXPECT_EQ(responses("HTTP/1.0 200 OK\n\n\nhi\n"),
+            "head 200 OK 1.0 until_close close\nbody \nhi\n\nend at close\n");
+  EXPECT_THAT(responses("HTTP/1.1 100 Continue\n\nHTTP/1.1 204 No\n\n"),
+              HasSubstr("informational\nhead 100 Continue 1.1 none keep\nhead 204 No 1.1 none"));
+}
+
+TEST(ResponseParser, JoinsFoldedLinesWithOneSpace) {
+  EXPECT_THAT(
+      responses("HTTP/1.1 200 OK\r\nA: b  \r\n \t c \r\n\td\r\nContent-Length:\r\n 2\r\n\r\nhi"),
+      testing::StartsWith("head 200 OK 1.1 length:2 keep\n  A=b c d\n  Content-Length=2\n"
+                          "body hi\nend\n"));
+  EXPECT_THAT(responses("HTTP/1.1 204 No\r\nA: b\r\n \r\nC: d\r\n\r\n"),
+              HasSubstr("  A=b\n  C=d\nbody \nend\n"));
+}
+
+TEST(ResponseParser, ReadsLaterVersionsAs11) {
+  for (const char* version : {"HTTP/1.2", "HTTP/2.0", "HTTP/3.7"}) {
+    EXPECT_THAT(responses(std::string(version) + " 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+                testing::StartsWith("head 200 OK 1.1 length:2 keep\n"));
+  }
+  EXPECT_THAT(responses("HTTP/1.1   200 OK\r\nContent-Length: 0\r\n\r\n"),
+              testing::StartsWith("head 200 OK 1.1 length:0 keep\n"));
+}
+
 TEST(ResponseParser, RefusesMalformedHeads) {
   const char* cases[] = {
       "\r\n",
       "\x16\x03",
       "ICY 200 OK\r\n\r\n",
-      "HTTP/2.0 200 OK\r\n\r\n",
-      "HTTP/1.2 200 OK\r\n\r\n",
+      "HTTP/0.9 200 OK\r\n\r\n",
+      "HTTP/10.0 200 OK\r\n\r\n",
+      "HTTP/2 200 OK\r\n\r\n",
       "HTTP/1.1\r\n\r\n",
       "HTTP/1.1 \r\n\r\n",
       "HTTP/1.1 20\r\n\r\n",
       "HTTP/1.1 2000 OK\r\n\r\n",
       "HTTP/1.1 200OK\r\n\r\n",
-      "HTTP/1.1  200 OK\r\n\r\n",
       "HTTP/1.1 099 Low\r\n\r\n",
       "HTTP/1.1 +20 OK\r\n\r\n",
       "HTTP/1.1 2x0 OK\r\n\r\n",
       "HTTP/1.1 200 O\rK\r\n\r\n",
       "HTTP/1.1 200 O\x01K\r\n\r\n",
-      "HTTP/1.1 200 OK\n\n",
-      "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n",
+      "HTTP/1.1    \r\n\r\n",
+      "HTTP/1.1 200 OK\r\r\n\r\n",
+      "HTTP/1.1 200 OK\nA: b\r\r\n\n",
+      "HTTP/1.1 200 OK\r\n A: b\r\n\r\n",
+      "HTTP/1.1 200 OK\n\tA: b\n\n",
       "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-      "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n gzip\r\n\r\n",
       "HTTP/1.1 200 OK\r\n: b\r\n\r\n",
       "HTTP/1.1 200 OK\r\nA: b\x7f\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",

@@ -21,6 +21,10 @@ def rows(heading):
     return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
+def later(heading):
+    return [row for row in rows(heading) if row[-1].startswith("later")]
+
+
 def working(heading):
     found = [row for row in rows(heading) if row[-1].startswith("yes")]
     assert found, f"nothing is said to work under {heading}"
@@ -52,19 +56,43 @@ def every_http_route_that_works_is_routed():
 
 
 @test
-def every_grpc_method_that_works_is_implemented():
+def every_http_route_that_comes_later_answers_as_where_nothing_is_configured():
+    for methods, path, _ in later("HTTP API"):
+        if path.startswith("/debug"):
+            continue  # On another port.
+        for method in methods.split(", "):
+            reply = sidecar().call(method, re.sub(r"\{[^}]*\}", "x", path))
+            assert '"errorCode"' in reply.text, f"{method} {path}: {reply}"
+            assert "failed getting app id" not in reply.text, f"{method} {path}: {reply}"
+
+
+def grpc_headers(method):
+    """The head and trailers of a call with an empty message."""
     empty, answer = temporary_folder() / "empty", temporary_folder() / "answer"
     empty.write_bytes(bytes(5))
+    subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "--max-time", "5", "-o", "/dev/null",
+                    "-D", answer, "-H", "content-type: application/grpc", "-H", "te: trailers",
+                    "--data-binary", f"@{empty}",
+                    f"http://127.0.0.1:{sidecar().grpc_port}/dapr.proto.runtime.v1.Dapr/{method}"],
+                   check=True)
+    return answer.read_text()
+
+
+@test
+def every_grpc_method_that_works_is_implemented():
     for method, _ in working("gRPC API"):
         if method == "Shutdown" or method.startswith("Subscribe"):
             continue  # They end the sidecar, or do not end.
-        subprocess.run(["curl", "-sS", "--http2-prior-knowledge", "--max-time", "5", "-o", "/dev/null",
-                        "-D", answer, "-H", "content-type: application/grpc", "-H", "te: trailers",
-                        "--data-binary", f"@{empty}",
-                        f"http://127.0.0.1:{sidecar().grpc_port}/dapr.proto.runtime.v1.Dapr/{method}"],
-                       check=True)
-        headers = answer.read_text()
+        headers = grpc_headers(method)
         assert not re.search(r"(?im)^grpc-status: 12\s*$", headers), f"{method}:\n{headers}"
+
+
+@test
+def every_grpc_method_that_comes_later_answers_as_where_nothing_is_configured():
+    for method, _ in later("gRPC API"):
+        headers = grpc_headers(method)
+        assert re.search(r"(?im)^grpc-status: [1-9]", headers), f"{method}:\n{headers}"
+        assert "proxy" not in headers, f"{method}:\n{headers}"
 
 
 @test

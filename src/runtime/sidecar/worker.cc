@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "runtime/absent/absent.h"
 #include "runtime/api/reflection.h"
 #include "runtime/invoke/grpc.h"
 #include "runtime/invoke/http.h"
@@ -42,6 +43,10 @@ bool allows_invocation(const api::HttpAccess& access) {
   route.group = "invoke";
   route.version = "v1";
   return access.allows(route);
+}
+
+absent::Owner owner_of(const Identity& identity) {
+  return {identity.app_id, identity.app_namespace};
 }
 
 secrets::Service::Settings secrets_settings(const Shared& shared) {
@@ -104,6 +109,7 @@ void Worker::add_routes() {
   secrets::add_http_routes(router_, secrets_);
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
+  absent::add_http_routes(router_, owner_of(shared_.settings.identity));
 }
 
 void Worker::add_methods() {
@@ -115,6 +121,7 @@ void Worker::add_methods() {
   secrets::add_grpc_methods(grpc_api_, secrets_);
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
+  absent::add_grpc_methods(grpc_api_, owner_of(shared_.settings.identity));
   api::add_reflection(grpc_api_, {"dapr.proto.runtime.v1.Dapr"});
   api::add_reflection(grpc_internal_, {"dapr.proto.internals.v1.ServiceInvocation"});
 }

@@ -3,6 +3,7 @@
 #include "net/http/client.h"
 #include "net/tls.h"
 #include "runtime/app/gate.h"
+#include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::app {
 namespace {
@@ -43,8 +44,12 @@ class AppChannel final : public Channel {
     if (auto open = co_await enter(); !open) co_return std::unexpected(std::move(open).error());
     if (!options_.api_token.empty()) options.metadata.set(kTokenHeader, options_.api_token);
     options.message_bytes_max = options_.body_bytes_max;
+    const std::string method = path;
+    const std::size_t bytes = message.size();
+    const TimePoint started = std::chrono::steady_clock::now();
     auto reply = co_await grpc_.unary(std::move(path), std::move(message), std::move(options));
     leave();
+    if (options_.metrics != nullptr) count(method, bytes, started, reply);
     co_return reply;
   }
 
@@ -67,6 +72,17 @@ class AppChannel final : public Channel {
     auto response = co_await client_.send(endpoint_, std::move(request));
     leave();
     co_return response;
+  }
+
+  void count(std::string_view method, std::size_t bytes, TimePoint started,
+             const Result<net::grpc::Reply>& reply) const {
+    telemetry::GrpcMetrics::Call seen{};
+    seen.method = method;
+    seen.status = to_string(reply ? reply->status.code : reply.error().code());
+    seen.request_bytes = bytes;
+    seen.response_bytes = reply && reply->status.ok() ? reply->message.size() : 0;
+    seen.elapsed = std::chrono::steady_clock::now() - started;
+    options_.metrics->grpc.client_call(seen);
   }
 
   Task<Result<>> enter() {

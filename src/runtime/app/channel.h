@@ -8,6 +8,10 @@
 #include "net/grpc/channel.h"
 #include "net/message.h"
 
+namespace outrigger::telemetry {
+class RuntimeMetrics;
+}
+
 namespace outrigger::runtime::app {
 
 /// How the application is reached; the same for all loops.
@@ -23,6 +27,9 @@ struct ChannelOptions {
   int concurrency_max = 0;
   std::size_t body_bytes_max = 4U << 20;
   std::size_t head_bytes_max = 4096;
+  /// Where gRPC calls and probes are counted, and http_counted(); nullptr: nowhere. HTTP calls
+  /// otherwise are counted by who makes them.
+  const telemetry::RuntimeMetrics* metrics = nullptr;
 };
 
 /// Where the application is and what it speaks there; for whoever reaches it without a channel. Its

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/http/client.h"
+#include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::app {
 namespace {
@@ -18,8 +19,10 @@ constexpr std::string_view kHealthMethod =
 
 class ChannelProber final : public Prober {
  public:
-  ChannelProber(net::Endpoint endpoint, bool grpc, std::string path)
-      : endpoint_(std::move(endpoint)),
+  ChannelProber(net::Endpoint endpoint, bool grpc, std::string path,
+                const telemetry::RuntimeMetrics* metrics)
+      : metrics_(metrics),
+        endpoint_(std::move(endpoint)),
         is_grpc_(grpc),
         path_(std::move(path)),
         grpc_(client_, endpoint_) {}
@@ -27,15 +30,29 @@ class ChannelProber final : public Prober {
   Task<bool> probe() override {
     if (is_grpc_) {
       net::grpc::CallOptions options;
+      const TimePoint started = std::chrono::steady_clock::now();
       auto reply = co_await grpc_.unary(std::string(kHealthMethod), "", std::move(options));
-      co_return reply && reply->status.ok();
+      const Code code = reply ? reply->status.code : reply.error().code();
+      if (metrics_ != nullptr) {
+        telemetry::GrpcMetrics::Call seen{};
+        seen.method = kHealthMethod;
+        seen.status = to_string(code);
+        seen.elapsed = std::chrono::steady_clock::now() - started;
+        metrics_->grpc.client_call(seen);
+      }
+      co_return code == Code::ok;
     }
     net::Request request;
     request.method = "GET";
     request.target = path_;
     request.scheme = endpoint_.tls ? "https" : "http";
     request.authority = endpoint_.address.to_string();
+    const TimePoint started = std::chrono::steady_clock::now();
     auto response = co_await client_.send(endpoint_, std::move(request));
+    if (metrics_ != nullptr) {
+      metrics_->http.health_probe(response ? response->status : 500,
+                                  std::chrono::steady_clock::now() - started);
+    }
     if (!response) co_return false;
     const bool healthy = response->status >= 200 && response->status < 300;
     if (response->body.stream) response->body.stream->close();
@@ -47,6 +64,7 @@ class ChannelProber final : public Prober {
   }
 
  private:
+  const telemetry::RuntimeMetrics* metrics_;
   net::Endpoint endpoint_;
   bool is_grpc_;
   std::string path_;
@@ -66,7 +84,8 @@ Result<std::unique_ptr<Prober>> make_prober(const ChannelOptions& channel, std::
   const bool grpc = channel.protocol == Protocol::grpc || channel.protocol == Protocol::grpcs;
   OUT_TRY(auto endpoint, endpoint_of(channel));
   if (!path.starts_with('/')) path.insert(0, 1, '/');
-  return std::make_unique<ChannelProber>(std::move(endpoint), grpc, std::move(path));
+  return std::make_unique<ChannelProber>(std::move(endpoint), grpc, std::move(path),
+                                         channel.metrics);
 }
 
 Task<void> watch_health(Prober& prober, HealthOptions options,

@@ -6,6 +6,7 @@
 #include "net/http/server.h"
 #include "net/listener.h"
 #include "net/tls.h"
+#include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::app {
 namespace {
@@ -113,6 +114,43 @@ TEST(Prober, AnAnswerOf200To299IsGood) {
   }
   app.stop(loop);
   EXPECT_EQ(app.targets.front(), "/health?full=1");
+}
+
+TEST(Prober, CountsItsProbes) {
+  Loop loop;
+  App app({});
+  const telemetry::RuntimeMetrics metrics({.app_id = "me"});
+  ChannelOptions options;
+  options.port = app.port;
+  options.metrics = &metrics;
+  const auto prober = make_prober(options, "/healthz").value();
+  EXPECT_TRUE(run_on(loop, probe_and_close(prober.get())));
+  app.stop(loop);
+  // Nobody is there any more, which upstream counts as 500.
+  const auto late = make_prober(options, "/healthz").value();
+  EXPECT_FALSE(run_on(loop, probe_and_close(late.get())));
+  const std::string text = metrics.render();
+  const std::string name = "dapr_http_healthprobes_completed_count{app_id=\"me\",status=";
+  EXPECT_NE(text.find(name + "\"200\"} 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(name + "\"500\"} 1\n"), std::string::npos) << text;
+}
+
+TEST(Prober, CountsGrpcProbes) {
+  Loop loop;
+  App app({.grpc = true, .http1 = false});
+  const telemetry::RuntimeMetrics metrics({.app_id = "me"});
+  ChannelOptions options;
+  options.port = app.port;
+  options.protocol = Protocol::grpc;
+  options.metrics = &metrics;
+  const auto prober = make_prober(options, "").value();
+  run_on(loop, probe_and_close(prober.get()));
+  app.stop(loop);
+  const std::string text = metrics.render();
+  EXPECT_NE(text.find("dapr_grpc_io_healthprobes_completed_count{app_id=\"me\","
+                      "grpc_client_status=\""),
+            std::string::npos)
+      << text;
 }
 
 TEST(Prober, SpeaksHttp2WithoutTlsToH2cApplications) {

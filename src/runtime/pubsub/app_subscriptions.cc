@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/sync.h"
+#include "runtime/app/counted.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -29,12 +30,13 @@ Duration with_jitter(milliseconds wait) {
 namespace detail {
 
 Task<Result<std::vector<SubscriptionPtr>>> fetch_http(runtime::app::Channel* app) {
+  constexpr const char* kPath = "/dapr/subscribe";
   net::Request request;
   request.method = "GET";
-  request.target = "/dapr/subscribe";
+  request.target = kPath;
   request.headers.add("Content-Type", "application/json");
   request.headers.add("dapr-app-id", app->options().app_id);
-  OUT_CO_TRY(auto response, co_await app->http(std::move(request)));
+  OUT_CO_TRY(auto response, co_await runtime::app::http_counted(*app, kPath, std::move(request)));
   auto body = co_await response.body.read_all(kAnswerBytesMax);
   if (response.status == 404) {
     log.debug("user app did not subscribe to any topic");

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "base/uuid.h"
 #include "net/uri.h"
+#include "runtime/app/counted.h"
 #include "runtime/pubsub/postman.h"
 
 namespace outrigger::pubsub {
@@ -244,7 +245,8 @@ class HttpPostman final : public Postman {
   Task<Answer> deliver(Delivery delivery) override {
     auto request = make_request(delivery.path, delivery.event.body(),
                                 "application/cloudevents+json", delivery.metadata, delivery.trace);
-    auto response = co_await app_.http(std::move(request));
+    std::string name(delivery.path);
+    auto response = co_await runtime::app::http_counted(app_, std::move(name), std::move(request));
     if (!response) co_return unreachable(std::move(response).error());
     const int status = response->status;
     auto body = co_await response->body.read_all(kAnswerBytesMax);
@@ -263,7 +265,8 @@ class HttpPostman final : public Postman {
     const std::size_t count = delivery.items.size();
     auto request = make_request(delivery.path, bulk_body(delivery), "application/json",
                                 delivery.metadata, telemetry::TraceContext());
-    auto response = co_await app_.http(std::move(request));
+    std::string name(delivery.path);
+    auto response = co_await runtime::app::http_counted(app_, std::move(name), std::move(request));
     if (!response) {
       co_return answer_all(count,
                            Answer::retry(std::move(response).error().context(

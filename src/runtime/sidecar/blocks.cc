@@ -7,12 +7,14 @@
 #include "components/pubsub/registry.h"
 #include "components/secretstores/registry.h"
 #include "components/state/registry.h"
+#include "runtime/app/counted.h"
 
 namespace outrigger::runtime {
 namespace {
 
 const Logger log("dapr.runtime");
 
+constexpr const char* kAppConfigPath = "/dapr/config";
 constexpr std::size_t kAppConfigBytesMax = 4U << 20;
 
 /// What becomes of components, as metrics.
@@ -214,10 +216,10 @@ Task<void> Blocks::ask_app_config() {
   }
   net::Request request;
   request.method = "GET";
-  request.target = "/dapr/config";
+  request.target = kAppConfigPath;
   request.headers.add("Content-Type", "application/json");
   request.headers.add("Dapr-App-Id", shared_.settings.identity.app_id);
-  auto response = co_await app->http(std::move(request));
+  auto response = co_await app::http_counted(*app, kAppConfigPath, std::move(request));
   if (!response) {
     log.warn("failed to load the application's configuration: ", response.error());
     co_return;

@@ -195,7 +195,9 @@ Task<Result<>> Sidecar::Impl::wait_for_app() {
   health.interval = std::chrono::duration_cast<Duration>(app.health_check->interval);
   health.timeout = std::chrono::duration_cast<Duration>(app.health_check->timeout);
   health.threshold = app.health_check->threshold;
-  OUT_CO_TRY(prober, app::make_prober(channel_options(options), health.path));
+  auto channel = channel_options(options);
+  channel.metrics = &shared->metrics;
+  OUT_CO_TRY(prober, app::make_prober(std::move(channel), health.path));
   background->spawn(
       app::watch_health(*prober, health, [this](bool healthy) { app_health_changed(healthy); }));
   co_return Result<>();

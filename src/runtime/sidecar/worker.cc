@@ -128,7 +128,9 @@ void Worker::add_methods() {
 
 Result<> Worker::open_app() {
   if (shared_.settings.options.app.port == 0) return {};
-  OUT_TRY(app_, app::make_channel(channel_options(shared_.settings.options), shared_.gate));
+  auto options = channel_options(shared_.settings.options);
+  options.metrics = &shared_.metrics;
+  OUT_TRY(app_, app::make_channel(std::move(options), shared_.gate));
   subscriber_.set_app(app_.get());
   invoke_.set_app(app_.get());
   return {};

@@ -107,7 +107,7 @@ class StreamPostman final : public Postman {
     for (;;) {
       auto bytes = co_await stream_.read();
       if (!bytes) co_return std::unexpected(std::move(bytes).error());
-      if (!*bytes) co_return Result<>();
+      if (!*bytes) co_return fail(Code::unknown, "EOF");  // Upstream's, also of a good end.
       rt::SubscribeTopicEventsRequestAlpha1 message;
       if (!message.ParseFromString(**bytes)) {
         co_return fail(Code::internal, "grpc: error unmarshalling request: malformed message");
@@ -182,8 +182,10 @@ Task<Result<std::optional<std::string>>> read_first(Subscriber& subscriber,
   if (subscriber.closing().requested()) reading.request();
   auto read = stream.read();
   auto first = co_await std::move(read).under(reading);
-  if (!first && subscriber.closing().requested())
+  if (!first && subscriber.closing().requested()) {
     co_return fail(Code::unknown, "api server closed");
+  }
+  if (first && !*first) co_return fail(Code::unknown, "EOF");
   co_return first;
 }
 

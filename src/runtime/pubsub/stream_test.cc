@@ -114,7 +114,8 @@ TEST(StreamSubscription, AnswersTheInitialRequestThenSendsEvents) {
     EXPECT_TRUE(w->given[2]);
     w->stream.in.close();
     co_await World::settle();
-    EXPECT_TRUE(w->ended && w->ended->has_value());
+    EXPECT_TRUE(w->ended && !w->ended->has_value());
+    EXPECT_EQ(w->ended->error().message(), "EOF");
     EXPECT_TRUE(w->broker->delivers.empty());
     EXPECT_TRUE(w->subscriber.streams().empty());
   });
@@ -199,6 +200,14 @@ TEST(StreamSubscription, ShutdownDoesNotWaitForAStreamThatHasSaidNothing) {
     EXPECT_EQ(w->ended->error().code(), Code::unknown);
     EXPECT_EQ(w->ended->error().message(), "api server closed");
   });
+}
+
+TEST(StreamSubscription, AStreamThatEndsWithoutAWordEndsAsUpstreamsDoes) {
+  World world;
+  world.stream.in.close();
+  world.play([](World*) -> Task<void> { co_return; });
+  ASSERT_TRUE(world.ended && !world.ended->has_value());
+  EXPECT_EQ(world.ended->error().message(), "EOF");
 }
 
 TEST(StreamSubscription, AStreamOpenedAfterTheShutdownEndsAtOnce) {

@@ -34,6 +34,7 @@ struct Call {
   std::size_t received_bytes = 0;  ///< Message payloads, decompressed.
   std::size_t sent_bytes = 0;
   bool proxied = false;
+  bool streaming = false;  ///< Of a method of ours.
   /// The error that the call ended with, as the method gave it.
   std::optional<Error> error;
 

@@ -256,6 +256,7 @@ Task<Response> Service::Impl::unary(Method& method, std::shared_ptr<Call> call, 
 }
 
 Task<Response> Service::Impl::stream(Method& method, std::shared_ptr<Call> call, Request request) {
+  call->streaming = true;
   auto terms = read_terms(*call);
   if (!terms) co_return refuse(*call, terms.error());
   auto stream = std::make_shared<StreamCall>(std::move(call), *std::move(terms),

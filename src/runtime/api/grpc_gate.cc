@@ -69,12 +69,25 @@ Result<> GrpcGate::begin(net::grpc::Call& call) {
 
 void GrpcGate::end(net::grpc::Call& call, const net::grpc::Status& status) {
   const Duration elapsed = std::chrono::steady_clock::now() - call.started;
-  if (call.proxied) {
-    metrics_.grpc.server_stream(call.path, to_string(status.code), elapsed);
+  count(call, status, elapsed);
+  if (settings_->log_calls) log_call(call, status, elapsed);
+}
+
+// As upstream: of streams only those that are passed on by the header count.
+void GrpcGate::count(const net::grpc::Call& call, const net::grpc::Status& status,
+                     Duration elapsed) const {
+  const std::string_view code = to_string(status.code);
+  if (call.proxied || call.streaming) {
+    if (call.streaming || !call.metadata.contains("dapr-app-id")) return;
+    if (settings_->internal) {
+      metrics_.grpc.client_stream(call.path, code, elapsed);
+    } else {
+      metrics_.grpc.server_stream(call.path, code, elapsed);
+    }
   } else {
     telemetry::GrpcMetrics::Call seen{};
     seen.method = call.path;
-    seen.status = to_string(status.code);
+    seen.status = code;
     seen.request_bytes = call.received_bytes;
     seen.response_bytes = call.sent_bytes;
     seen.elapsed = elapsed;
@@ -84,7 +97,6 @@ void GrpcGate::end(net::grpc::Call& call, const net::grpc::Status& status) {
   if (call.error && (!call.error->tag().empty() || call.error->details() != nullptr)) {
     metrics_.error_code(error_code(*call.error), error_category(*call.error));
   }
-  if (settings_->log_calls) log_call(call, status, elapsed);
 }
 
 void GrpcGate::log_call(const net::grpc::Call& call, const net::grpc::Status& status,

@@ -15,6 +15,8 @@ struct GrpcGateSettings {
   std::string api_token;  ///< Empty: none is asked for.
   bool log_calls = false;
   bool omit_health_checks = false;
+  /// Of the server for other sidecars: what it passes on counts as a call of ours to the app.
+  bool internal = false;
   telemetry::Tracer tracer;
 };
 
@@ -30,6 +32,7 @@ class GrpcGate final : public net::grpc::Interceptor {
   void end(net::grpc::Call& call, const net::grpc::Status& status) override;
 
  private:
+  void count(const net::grpc::Call& call, const net::grpc::Status& status, Duration elapsed) const;
   void log_call(const net::grpc::Call& call, const net::grpc::Status& status,
                 Duration elapsed) const;
   std::shared_ptr<const GrpcGateSettings> settings_;

@@ -12,11 +12,63 @@ const Logger log("dapr.runtime.http-info", Logger::Threshold::always);
 
 bool is_health_route(const Route* route) { return route != nullptr && route->group == "healthz"; }
 
-/// The body's length as far as it is known: of a stream that has no declared length it is not.
-std::uint64_t body_bytes(const net::Body& body, const std::optional<std::uint64_t>& declared) {
-  if (declared) return *declared;
-  return body.is_stream() ? 0 : body.whole.size();
+/// As Go's URL.Path. Decoded if need be, into `scratch`.
+std::string_view plain_path(std::string_view path, std::string& scratch) {
+  if (path.find('%') == std::string_view::npos) return path;
+  auto decoded = net::path_unescape(path);
+  if (!decoded) return path;
+  scratch = *std::move(decoded);
+  return scratch;
 }
+
+/// One line of the log.
+struct LogEntry {
+  std::string method;
+  std::string agent;
+
+  void write(int status, Duration elapsed, std::uint64_t bytes) const {
+    const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
+    std::vector<LogField> fields = {
+        {"method", method}, {"code", status}, {"duration", duration}, {"size", bytes}};
+    if (!agent.empty()) fields.push_back({"useragent", agent});
+    log.log(LogLevel::info, "HTTP API Called", fields);
+  }
+};
+
+std::optional<LogEntry> log_entry(const HttpApiSettings& settings, const HttpCall& call) {
+  if (!settings.log_calls) return std::nullopt;
+  if (settings.omit_health_checks && is_health_route(call.route)) return std::nullopt;
+  LogEntry entry;
+  if (settings.obfuscate_urls) {
+    entry.method = call.name.empty() && call.route != nullptr ? call.route->name : call.name;
+  } else {
+    std::string scratch;
+    const auto target = net::split_target(call.request.target);
+    entry.method = call.request.method + " ";
+    entry.method += plain_path(target.path, scratch);
+  }
+  entry.agent = call.request.headers.value("user-agent");
+  return entry;
+}
+
+/// What is recorded of an answer when its stream ends, which is after the call.
+struct Streamed {
+  const telemetry::HttpMetrics& metrics;
+  std::string method;
+  std::string path;
+  telemetry::HttpMetrics::Request seen;
+  TimePoint started;
+  std::optional<LogEntry> entry;
+
+  void record(std::uint64_t bytes) {
+    seen.method = method;
+    seen.path = path;
+    seen.response_bytes = bytes;
+    seen.elapsed = std::chrono::steady_clock::now() - started;
+    metrics.server_request(seen);
+    if (entry) entry->write(seen.status, seen.elapsed, bytes);
+  }
+};
 
 }  // namespace
 
@@ -27,9 +79,10 @@ HttpApi::HttpApi(std::shared_ptr<const HttpApiSettings> settings, const Router& 
 Task<net::Response> HttpApi::handle(net::Request request) {
   const TimePoint started = Loop::current().now();
   HttpCall call;
-  const std::uint64_t request_bytes = body_bytes(request.body, request.content_length);
+  const std::uint64_t request_bytes = request.content_length.value_or(0);
   call.request = std::move(request);
   call.body_bytes_max = settings_->body_bytes_max;
+  call.wants_name = settings_->obfuscate_urls;
   const auto target = net::split_target(call.request.target);
   call.clean_target = net::clean_path(target.path);
   const std::size_t path_bytes = call.clean_target.size();
@@ -101,40 +154,34 @@ Task<net::Response> HttpApi::routed(HttpCall& call) {
 
 void HttpApi::finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
                      net::Response& response) const {
-  const Duration elapsed = std::chrono::steady_clock::now() - started;
   if (!response.headers.contains(telemetry::kTraceparentHeader)) {
     response.headers.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(call.trace));
     if (!call.trace.state.empty() && !response.headers.contains(telemetry::kTracestateHeader)) {
       response.headers.add(telemetry::kTracestateHeader, call.trace.state);
     }
   }
-  telemetry::HttpMetrics::Request seen{};
-  seen.method = call.request.method;
-  seen.path = call.path;
-  seen.status = response.status;
-  seen.request_bytes = request_bytes;
-  seen.response_bytes = body_bytes(response.body, response.content_length);
-  seen.elapsed = elapsed;
-  metrics_.http.server_request(seen);
   if (response.error) {
     metrics_.error_code(error_code(*response.error), error_category(*response.error));
   }
-  if (settings_->log_calls) log_call(call, elapsed, response);
-}
-
-void HttpApi::log_call(const HttpCall& call, Duration elapsed,
-                       const net::Response& response) const {
-  if (settings_->omit_health_checks && is_health_route(call.route)) return;
-  std::string method = call.request.method + " " + std::string(call.path);
-  if (settings_->obfuscate_urls && call.route != nullptr) method = call.route->group;
-  const std::string agent(call.request.headers.value("user-agent"));
-  std::vector<LogField> fields = {
-      {"method", method},
-      {"code", response.status},
-      {"duration", std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count()},
-      {"size", body_bytes(response.body, response.content_length)}};
-  if (!agent.empty()) fields.push_back({"useragent", agent});
-  log.log(LogLevel::info, "HTTP API Called", fields);
+  std::string scratch;
+  telemetry::HttpMetrics::Request seen{};
+  seen.method = call.request.method;
+  seen.path = plain_path(call.path, scratch);
+  seen.status = response.status;
+  seen.request_bytes = request_bytes;
+  auto entry = log_entry(*settings_, call);
+  if (response.body.is_stream()) {
+    Streamed streamed{metrics_.http, std::string(seen.method), std::string(seen.path), seen,
+                      started,       std::move(entry)};
+    response.body.stream->watch_end(
+        [streamed = std::move(streamed), pipe = response.body.stream.get()](
+            const net::Headers*, const Error*) mutable { streamed.record(pipe->passed()); });
+    return;
+  }
+  seen.response_bytes = response.body.whole.size();
+  seen.elapsed = std::chrono::steady_clock::now() - started;
+  metrics_.http.server_request(seen);
+  if (entry) entry->write(seen.status, seen.elapsed, seen.response_bytes);
 }
 
 }  // namespace outrigger::runtime::api

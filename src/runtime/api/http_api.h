@@ -42,7 +42,6 @@ class HttpApi final : public net::RequestHandler {
   Task<net::Response> routed(HttpCall& call);
   void finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
               net::Response& response) const;
-  void log_call(const HttpCall& call, Duration elapsed, const net::Response& response) const;
 
   std::shared_ptr<const HttpApiSettings> settings_;
   const Router& router_;

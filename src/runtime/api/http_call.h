@@ -24,6 +24,9 @@ struct HttpCall {
   const Route* route = nullptr;
   /// Bytes of a body that is read whole; 0: no limit. From --max-body-size.
   std::size_t body_bytes_max = 0;
+  /// The log tells names instead of paths; a handler that knows better than its route sets `name`.
+  bool wants_name = false;
+  std::string name;
 
   /// The span of this call; all zero without tracing and without a caller's trace.
   telemetry::TraceContext trace;

@@ -22,6 +22,8 @@ struct Route {
   /// The name that API allow and deny lists know it by: "state", and its version "v1".
   std::string group;
   std::string version;
+  /// What the log says instead of the path if that is not to be told: "GetState".
+  std::string name;
   /// Reachable without the API token and whatever the lists say: health.
   bool always_allowed = false;
   /// Also served on the public port.

@@ -61,6 +61,7 @@ void add_http_routes(api::Router& router, const Readiness& all, const Readiness&
   health.methods = "GET";
   health.pattern = "/v1.0/healthz";
   health.group = "healthz";
+  health.name = "Healthz";
   health.version = "v1";
   health.always_allowed = true;
   health.is_public = true;
@@ -72,6 +73,7 @@ void add_http_routes(api::Router& router, const Readiness& all, const Readiness&
   out.methods = "GET";
   out.pattern = "/v1.0/healthz/outbound";
   out.group = "healthz";
+  out.name = "HealthzOutbound";
   out.version = "v1";
   out.always_allowed = true;
   out.is_public = true;

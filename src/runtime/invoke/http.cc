@@ -63,7 +63,7 @@ net::Response response_of(Reply reply, const std::string& accept, bool unbounded
   } else if (!response.headers.contains("content-type")) {
     if (failed && !unbounded) response.headers.add("Content-Type", "application/json");
   }
-  if (failed) {
+  if (failed && !unbounded) {
     // Counted as upstream does, though the answer is the application's own.
     response.error = std::make_shared<const Error>(Code::internal, "ERR_DIRECT_INVOKE", "");
   }
@@ -86,6 +86,7 @@ Task<void> show_content_type(Service& service, net::Response& response) {
 Task<net::Response> invoke(Service& service, api::HttpCall& call) {
   const auto path = net::path_unescape(net::split_target(call.request.target).path);
   if (!path) co_return api::text_response(400, path.error().message() + "\n");
+  if (call.wants_name) call.name = "InvokeService";
   auto to = find_destination(*path, call.request.headers);
   if (!to) {
     const Error nobody =
@@ -94,6 +95,7 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
             .with_http_status(404);
     co_return api::render(nobody);
   }
+  if (call.wants_name) call.name += "/" + to->app;
   Request request = request_of(call, std::move(to->method));
   co_await gather(request.body, request.content_length);
   const bool unbounded = request.is_unbounded();
@@ -127,6 +129,7 @@ void add_http_routes(api::Router& router, Service& service) {
   // The handler reads the path itself, for the id may be a URL.
   route.pattern = "/v1.0/invoke/{target*}";
   route.group = "invoke";
+  route.name = "InvokeService";
   route.version = "v1";
   route.handler = make_fallback(service);
   router.add(std::move(route));

@@ -138,6 +138,7 @@ void add_http_routes(api::Router& router, Service& service, Shutdown shutdown) {
   get.methods = "GET";
   get.pattern = "/v1.0/metadata";
   get.group = "metadata";
+  get.name = "GetMetadata";
   get.version = "v1";
   get.is_public = true;
   get.handler = [&service](api::HttpCall&) { return get_metadata(service); };
@@ -146,6 +147,7 @@ void add_http_routes(api::Router& router, Service& service, Shutdown shutdown) {
   put.methods = "PUT";
   put.pattern = "/v1.0/metadata/{key}";
   put.group = "metadata";
+  put.name = "PutMetadata";
   put.version = "v1";
   put.is_public = true;
   put.handler = [&service](api::HttpCall& call) { return put_metadata(service, call); };
@@ -154,6 +156,7 @@ void add_http_routes(api::Router& router, Service& service, Shutdown shutdown) {
   stop.methods = "POST";
   stop.pattern = "/v1.0/shutdown";
   stop.group = "shutdown";
+  stop.name = "Shutdown";
   stop.version = "v1";
   stop.handler = [shutdown = std::move(shutdown)](api::HttpCall& call) {
     return ask_shutdown(shutdown, call);

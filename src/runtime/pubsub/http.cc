@@ -115,18 +115,21 @@ Task<net::Response> bulk_publish(Service& service, HttpCall& call) {
 }  // namespace
 
 void add_http_routes(runtime::api::Router& router, Service& service) {
-  const auto add = [&](std::string_view pattern, std::string_view version, auto handler) {
+  const auto add = [&](std::string_view pattern, std::string_view version, std::string_view name,
+                       auto handler) {
     runtime::api::Route route;
     route.methods = "POST,PUT";
     route.pattern = pattern;
     route.group = "publish";
     route.version = version;
+    route.name = name;
     route.handler = [&service, handler](HttpCall& call) { return handler(service, call); };
     router.add(std::move(route));
   };
-  add("/v1.0/publish/bulk/{pubsubname}/{topic*}", "v1", &bulk_publish);
-  add("/v1.0-alpha1/publish/bulk/{pubsubname}/{topic*}", "v1alpha1", &bulk_publish);
-  add("/v1.0/publish/{pubsubname}/{topic*}", "v1", &publish);
+  add("/v1.0/publish/bulk/{pubsubname}/{topic*}", "v1", "BulkPublishEvent", &bulk_publish);
+  add("/v1.0-alpha1/publish/bulk/{pubsubname}/{topic*}", "v1alpha1", "BulkPublishEvent",
+      &bulk_publish);
+  add("/v1.0/publish/{pubsubname}/{topic*}", "v1", "PublishEvent", &publish);
 }
 
 }  // namespace outrigger::pubsub

@@ -49,17 +49,18 @@ Task<net::Response> bulk_get(Service& service, HttpCall& call) {
 }  // namespace
 
 void add_http_routes(api::Router& router, Service& service) {
-  const auto add = [&](std::string_view pattern, auto handler) {
+  const auto add = [&](std::string_view pattern, std::string_view name, auto handler) {
     api::Route route;
     route.methods = "GET";
     route.pattern = pattern;
     route.group = "secrets";
     route.version = "v1";
+    route.name = name;
     route.handler = [&service, handler](HttpCall& call) { return handler(service, call); };
     router.add(std::move(route));
   };
-  add("/v1.0/secrets/{secretStoreName}/bulk", &bulk_get);
-  add("/v1.0/secrets/{secretStoreName}/{key}", &get);
+  add("/v1.0/secrets/{secretStoreName}/bulk", "GetBulkSecret", &bulk_get);
+  add("/v1.0/secrets/{secretStoreName}/{key}", "GetSecret", &get);
 }
 
 }  // namespace outrigger::runtime::secrets

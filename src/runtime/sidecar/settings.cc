@@ -157,6 +157,7 @@ std::shared_ptr<const api::GrpcGateSettings> grpc_gate_settings(const Settings& 
   auto gate = std::make_shared<api::GrpcGateSettings>();
   const resources::Configuration& configuration = settings.configuration;
   gate->tracer = make_tracer(configuration);
+  gate->internal = internal;
   if (internal) return gate;
   gate->access = api::GrpcAccess(configuration.allowed_apis, configuration.denied_apis);
   gate->api_token = settings.options.api_token;

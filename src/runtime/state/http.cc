@@ -256,21 +256,23 @@ Task<net::Response> query(Service& service, HttpCall& call) {
 
 void add_http_routes(api::Router& router, Service& service) {
   const auto add = [&](std::string_view methods, std::string_view version, std::string_view pattern,
-                       auto handler) {
+                       std::string_view name, auto handler) {
     api::Route route;
     route.methods = methods;
     route.pattern = pattern;
     route.group = "state";
     route.version = version;
+    route.name = name;
     route.handler = [&service, handler](HttpCall& call) { return handler(service, call); };
     router.add(std::move(route));
   };
-  add("GET", "v1", "/v1.0/state/{storeName}/{key}", &get);
-  add("POST,PUT", "v1", "/v1.0/state/{storeName}", &save);
-  add("DELETE", "v1", "/v1.0/state/{storeName}/{key}", &remove);
-  add("POST,PUT", "v1", "/v1.0/state/{storeName}/bulk", &bulk_get);
-  add("POST,PUT", "v1", "/v1.0/state/{storeName}/transaction", &transact);
-  add("POST,PUT", "v1alpha1", "/v1.0-alpha1/state/{storeName}/query", &query);
+  add("GET", "v1", "/v1.0/state/{storeName}/{key}", "GetState", &get);
+  add("POST,PUT", "v1", "/v1.0/state/{storeName}", "SaveState", &save);
+  add("DELETE", "v1", "/v1.0/state/{storeName}/{key}", "DeleteState", &remove);
+  add("POST,PUT", "v1", "/v1.0/state/{storeName}/bulk", "GetBulkState", &bulk_get);
+  add("POST,PUT", "v1", "/v1.0/state/{storeName}/transaction", "ExecuteStateTransaction",
+      &transact);
+  add("POST,PUT", "v1alpha1", "/v1.0-alpha1/state/{storeName}/query", "QueryStateAlpha1", &query);
 }
 
 }  // namespace outrigger::runtime::state

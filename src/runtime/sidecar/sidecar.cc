@@ -9,6 +9,7 @@
 #include "runtime/sidecar/name_resolution.h"
 #include "runtime/sidecar/ports.h"
 #include "runtime/sidecar/servers.h"
+#include "runtime/sidecar/telemetry_notes.h"
 #include "runtime/sidecar/worker.h"
 
 namespace outrigger::runtime {
@@ -107,6 +108,7 @@ Task<void> Sidecar::Impl::life() {
   const TimePoint started = std::chrono::steady_clock::now();
   log.info(to_string(options.mode), " mode configured");
   log.info("app id: ", options.app.id);
+  say_telemetry(shared->settings.configuration);
   auto begun = co_await begin().under(*starting);
   std::optional<Error> fatal;
   if (!begun && !stop_asked) fatal = begun.error();

@@ -29,6 +29,8 @@ class GrpcApp {
     });
     service.stream("/test.Echo/Never",
                    [this](net::grpc::Call&, net::grpc::ServerStream&) { return never(); });
+    service.unary("/test.Echo/Large",
+                  [](net::grpc::Call&, std::string message) { return large(std::move(message)); });
     service.unary("/test.Echo/Fail", [](net::grpc::Call& call, std::string) {
       call.reply_metadata.add("x-head", "h");
       call.reply_trailers.add("x-tail-bin", std::string_view("\0\1", 2));
@@ -81,6 +83,10 @@ class GrpcApp {
     ++ended;
     co_return woken;
   }
+  /// As many bytes as the message says.
+  static Task<Result<std::string>> large(std::string message) {
+    co_return std::string(static_cast<std::size_t>(std::stoi(message)), 'l');
+  }
   static Task<Result<std::string>> failing() {
     ErrorDetails details;
     details.reason = "WHY";
@@ -113,8 +119,29 @@ net::ServerOptions grpc_options() {
   return options;
 }
 
+/// An application that breaks off in the middle of its answer.
+class BreakingApp final : public net::RequestHandler {
+ public:
+  Task<net::Response> handle(net::Request) override {
+    auto pipe = std::make_shared<net::Pipe>();
+    std::string frame;
+    net::grpc::append_frame(frame, "first");
+    pipe->push(std::move(frame));
+    pipes.push_back(pipe);
+    net::Response response;
+    response.headers.add("content-type", "application/grpc");
+    response.body = net::Body(std::move(pipe));
+    co_return response;
+  }
+  void break_off() {
+    for (const auto& pipe : pipes) pipe->abort(Error(Code::internal, "broken"));
+  }
+  std::vector<std::shared_ptr<net::Pipe>> pipes;
+};
+
 struct Net {
-  Net() {
+  explicit Net(std::size_t caller_bytes_max = 0, std::size_t callee_bytes_max = 0)
+      : caller_max(caller_bytes_max), callee_max(callee_bytes_max) {
     world.on_loop([&] { client = std::make_unique<net::Client>(); });
     caller.resolver.addresses["grpc-app"] = grpc_callee.internal_server->address();
     caller.resolver.addresses["http-app"] = http_callee.internal_server->address();
@@ -167,14 +194,15 @@ struct Net {
                  {{"x-custom", "v"}, {"x-raw-bin", "\x01"}});
   }
 
+  std::size_t caller_max, callee_max;
   World world;
   GrpcApp app;
   HttpApp http_app;
   TestServer app_server{world, app.service, grpc_options()};
   TestServer http_app_server{world, http_app};
-  Sidecar grpc_callee{world, "grpc-app", app_server.port, Protocol::grpc};
+  Sidecar grpc_callee{world, "grpc-app", app_server.port, Protocol::grpc, callee_max};
   Sidecar http_callee{world, "http-app", http_app_server.port};
-  Sidecar caller{world, "caller", app_server.port, Protocol::grpc};
+  Sidecar caller{world, "caller", app_server.port, Protocol::grpc, caller_max};
   std::unique_ptr<net::Client> client;
 };
 
@@ -375,6 +403,85 @@ TEST(Proxy, CancelsTheFarCallWhenTheClientLeaves) {
     co_return true;
   };
   EXPECT_TRUE(net.world.run(leave(&net)));
+}
+
+struct Limits {
+  std::size_t caller, callee;
+};
+constexpr Limits kEitherSidecar[] = {{1000, 0}, {0, 1000}};
+
+TEST(Proxy, RefusesARequestAboveTheLimitOfEitherSidecar) {
+  for (const auto& [caller, callee] : kEitherSidecar) {
+    Net net(caller, callee);
+    const auto port = net.caller.grpc_server->port;
+    const net::Headers to = {{"dapr-app-id", "grpc-app"}};
+    EXPECT_EQ(net.unary(port, "/test.Echo/Large", "0000", to).status.code, Code::ok);
+    // One that comes with its head, and one that comes in pieces.
+    for (const std::size_t bytes : {1001U, 600'000U}) {
+      const auto reply = net.unary(port, "/test.Echo/Large", std::string(bytes, '0'), to);
+      EXPECT_EQ(reply.status.code, Code::resource_exhausted);
+      EXPECT_EQ(reply.status.message,
+                "grpc: received message larger than max (" + std::to_string(bytes) + " vs. 1000)");
+    }
+  }
+}
+
+TEST(Proxy, RefusesAReplyAboveTheLimitOfEitherSidecar) {
+  for (const auto& [caller, callee] : kEitherSidecar) {
+    Net net(caller, callee);
+    const auto port = net.caller.grpc_server->port;
+    for (const std::string bytes : {"1001", "600000"}) {
+      const auto reply = net.unary(port, "/test.Echo/Large", bytes, {{"dapr-app-id", "grpc-app"}});
+      EXPECT_EQ(reply.status.code, Code::resource_exhausted);
+      EXPECT_EQ(reply.status.message,
+                "grpc: received message larger than max (" + bytes + " vs. 1000)");
+    }
+  }
+}
+
+TEST(Proxy, AMessageAboveTheLimitEndsAConversationWithAStatus) {
+  for (const auto& [caller, callee] : kEitherSidecar) {
+    Net net(caller, callee);
+    for (const std::size_t bytes : {1001U, 600'000U}) {
+      const auto talk = net.world.run(converse(&net, net.caller.grpc_server->port,
+                                               "/test.Echo/Bidi", {{"dapr-app-id", "grpc-app"}},
+                                               {"one", std::string(bytes, 'x'), "three"}));
+      EXPECT_EQ(talk.heard, (std::vector<std::string>{"<one>"}));
+      EXPECT_EQ(talk.status.code, Code::resource_exhausted);
+      EXPECT_EQ(talk.status.message,
+                "grpc: received message larger than max (" + std::to_string(bytes) + " vs. 1000)");
+    }
+  }
+}
+
+TEST(Proxy, TellsAStatusWhenTheApplicationBreaksOff) {
+  Net net;
+  BreakingApp app;
+  TestServer server(net.world, app, grpc_options());
+  Sidecar callee(net.world, "breaking", server.port, Protocol::grpc);
+  net.caller.resolver.addresses["breaking"] = callee.internal_server->address();
+  const auto talk = [](Net* net, BreakingApp* app) -> Task<Conversation> {
+    net::grpc::Channel channel(*net->client, net->endpoint(net->caller.grpc_server->port));
+    net::grpc::CallOptions options;
+    options.metadata.add("dapr-app-id", "breaking");
+    auto stream = channel.stream("/test.Echo/Any", std::move(options));
+    Conversation result;
+    auto first = co_await stream->read();
+    if (first && *first) result.heard.push_back(**first);
+    app->break_off();
+    auto end = co_await stream->read();
+    if (!end) result.status = net::grpc::to_status(end.error());
+    result.trailers = stream->trailers();
+    stream.reset();
+    co_await channel.drain();
+    co_return result;
+  };
+  const auto heard = net.world.run(talk(&net, &app));
+  EXPECT_EQ(heard.heard, (std::vector<std::string>{"first"}));
+  EXPECT_EQ(heard.status.code, Code::internal);
+  EXPECT_EQ(heard.status.message,
+            "stream terminated by RST_STREAM with error code: INTERNAL_ERROR");
+  EXPECT_EQ(heard.trailers.value("grpc-status"), "13");
 }
 
 TEST(Proxy, SaysWhyACallCannotBePassedOn) {

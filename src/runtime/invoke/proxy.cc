@@ -4,6 +4,7 @@
 #include "base/strings.h"
 #include "net/grpc/metadata.h"
 #include "runtime/api/grpc_gate.h"
+#include "runtime/invoke/message_limit.h"
 #include "runtime/invoke/method.h"
 #include "runtime/invoke/target.h"
 
@@ -62,8 +63,20 @@ void report_end(net::Response& response, std::move_only_function<void(const Stat
 
 Task<Result<net::Response>> Proxy::handle(std::shared_ptr<Call> call, net::Request request,
                                           std::move_only_function<void(const Status&)> ended) {
-  auto response = co_await pass_on(std::move(call), std::move(request));
+  MessageLimit limit(service_.message_bytes_max());
+  Result<net::Response> response;
+  if (auto fits = limit.guard(request); !fits) {
+    response = std::unexpected(std::move(fits).error());
+  } else {
+    response = co_await pass_on(std::move(call), std::move(request));
+  }
+  if (!response && limit.refusal()) response = std::unexpected(*limit.refusal());
   if (response && !is_grpc(*response)) response = fail(not_grpc(*std::move(response)));
+  if (response) {
+    if (auto fits = limit.guard(*response); !fits) {
+      response = std::unexpected(std::move(fits).error());
+    }
+  }
   if (response) {
     report_end(*response, std::move(ended));
   } else {

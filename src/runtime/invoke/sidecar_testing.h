@@ -109,9 +109,10 @@ class StaticResolver final : public peers::Resolver {
 class Sidecar {
  public:
   Sidecar(World& world, std::string app_id, std::uint16_t app_port = 0,
-          app::ChannelOptions::Protocol protocol = app::ChannelOptions::Protocol::http)
+          app::ChannelOptions::Protocol protocol = app::ChannelOptions::Protocol::http,
+          std::size_t body_bytes_max = 0)
       : metrics(telemetry::MetricsOptions{.app_id = app_id}), world_(world) {
-    world.on_loop([&] { make(std::move(app_id), app_port, protocol); });
+    world.on_loop([&] { make(std::move(app_id), app_port, protocol, body_bytes_max); });
     http_server = std::make_unique<TestServer>(world, *http_api);
     net::ServerOptions options;
     options.grpc = true;
@@ -150,13 +151,14 @@ class Sidecar {
     if (self->app) co_await self->app->close();
     co_return true;
   }
-  void make(std::string app_id, std::uint16_t app_port, app::ChannelOptions::Protocol protocol) {
+  void make(std::string app_id, std::uint16_t app_port, app::ChannelOptions::Protocol protocol,
+            std::size_t body_bytes_max) {
     Service::Settings settings;
     settings.identity.app_id = app_id;
     settings.identity.host_address = "10.0.0.1";
     settings.host_name = "test-host";
     settings.metrics = &metrics;
-    settings.body_bytes_max = 0;
+    settings.body_bytes_max = body_bytes_max;
     settings.retry_pause = 10ms;
     settings.peers.ping_after = 50ms;
     settings.peers.ping_timeout = 50ms;

@@ -24,7 +24,7 @@ void say(const std::vector<resources::Notice>& notices) {
   }
 }
 
-void say_later(const options::Options& options) {
+void say_unused_flags(const options::Options& options) {
   if (options.control.mtls) {
     log.warn("--enable-mtls: mutual TLS is not available yet; sidecars speak cleartext");
   }
@@ -37,6 +37,41 @@ void say_later(const options::Options& options) {
   if (options.mode == options::Mode::kubernetes) {
     log.warn("--mode=kubernetes: resources from the operator are not available yet");
   }
+  if (!options.flags_without_effect.empty()) {
+    log.warn("Flags that have no effect yet: --", join(options.flags_without_effect, ", --"));
+  }
+}
+
+/// Whoever wrote these relies on them, so that leaving them out in silence would be dangerous.
+void say_unused_rules(const Settings& settings) {
+  const resources::Configuration& configuration = settings.configuration;
+  const auto& access = configuration.access_control;
+  if (access && (!access->policies.empty() || !equals_fold(access->default_action, "allow"))) {
+    log.error("spec.accessControl of the configuration ", configuration.name,
+              " is not applied yet: every application may call this one");
+  }
+  for (const auto* pipeline : {&configuration.http_pipeline, &configuration.app_http_pipeline}) {
+    for (const auto& handler : *pipeline) {
+      log.error("The middleware ", handler.name, " (", handler.type, ") of the configuration ",
+                configuration.name, " is not applied yet: requests pass without it");
+    }
+  }
+  if (configuration.mtls && configuration.mtls->enabled) {
+    log.warn("spec.mtls of the configuration ", configuration.name,
+             " is not applied yet: sidecars speak cleartext");
+  }
+  for (const auto& resiliency : settings.resources.resiliencies) {
+    log.warn("The resiliency ", resiliency.name, " is not applied yet: calls are made once");
+  }
+}
+
+/// Before anything reads the environment: components may refer to these.
+void set_own_variables(const options::Options& options, const std::string& host) {
+  const auto internal = options.listen.internal_port;
+  for (const auto& [name, value] : options::own_variables(options, internal.value_or(0), host)) {
+    const bool unknown = name == "DAPR_PORT" && !internal;  // It is chosen later.
+    if (!unknown && env(name) != value) ::setenv(name.c_str(), value.c_str(), 1);
+  }
 }
 
 std::size_t limit_of(std::int64_t bytes) {
@@ -47,8 +82,10 @@ std::size_t limit_of(std::int64_t bytes) {
 
 Result<Settings> load_settings(options::Options options) {
   Settings settings;
+  const std::string host = host_address(options.host_ip);
+  set_own_variables(options, host);
   const Environment environment = process_environment();
-  say_later(options);
+  say_unused_flags(options);
   std::vector<std::string> warnings;
   OUT_TRY(settings.configuration,
           resources::load_configuration(options.config, environment, warnings));
@@ -62,13 +99,14 @@ Result<Settings> load_settings(options::Options options) {
   if (!loaded) return fail(std::move(loaded).error().context("failed to load components"));
   settings.resources = *std::move(loaded);
   say(settings.resources.notices);
+  say_unused_rules(settings);
   Identity& identity = settings.identity;
   identity.app_id = options.app.id;
   identity.own_namespace = options.own_namespace;
   identity.app_namespace = options.own_namespace.value_or("default");
   if (identity.app_namespace.empty()) identity.app_namespace = "default";
   identity.pod_name = options.pod_name;
-  identity.host_address = host_address(options.host_ip);
+  identity.host_address = host;
   identity.http_port = options.listen.http_port;
   identity.grpc_port = options.listen.grpc_port;
   identity.app_port = options.app.port;

@@ -23,7 +23,8 @@ struct Settings {
 };
 
 /// Reads the configuration and the resources that the options name; writes their notices to the
-/// log. The error is fatal.
+/// log, and what of them is not applied. Sets this program's own environment variables, so call it
+/// before the loops run. The error is fatal.
 Result<Settings> load_settings(options::Options options);
 
 app::ChannelOptions channel_options(const options::Options& options);

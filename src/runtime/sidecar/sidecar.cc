@@ -122,6 +122,7 @@ Task<void> Sidecar::Impl::life() {
     }
     if (options.block_shutdown) co_await hold_shutdown();
   }
+  stop_asked = true;  // Whoever asks from now on comes too late.
   co_await end();
   // Posted: this task must have ended when the loops are stopped.
   loops[0].post([this, fatal] {

@@ -1,0 +1,84 @@
+#include "runtime/sidecar/settings.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/uuid.h"
+
+namespace outrigger::runtime {
+namespace {
+
+/// A folder of resource files, and what becomes of them.
+class SettingsTest : public testing::Test {
+ protected:
+  SettingsTest() { std::filesystem::create_directories(folder_); }
+  ~SettingsTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+  Result<Settings> load(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"--app-id=shop", "--resources-path=" + folder_};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    auto options = options::parse_options(arguments, process_environment());
+    if (!options) return std::unexpected(std::move(options).error());
+    return load_settings(*std::move(options));
+  }
+
+  const std::string folder_ =
+      std::filesystem::temp_directory_path() / ("settings_test_" + uuid_v4());
+  const LogCapture logged_;
+};
+
+constexpr const char* kHead = "apiVersion: dapr.io/v1alpha1\nkind: ";
+
+TEST_F(SettingsTest, RulesThatAreNotAppliedYetAreSaidAloud) {
+  const std::string config = write("../" + folder_.substr(folder_.rfind('/') + 1) + ".config",
+                                   std::string(kHead) + R"(Configuration
+metadata: {name: strict}
+spec:
+  accessControl: {defaultAction: deny}
+  httpPipeline: {handlers: [{name: guard, type: middleware.http.bearer}]}
+  mtls: {enabled: true}
+)");
+  write("calm.yaml", std::string(kHead) + "Resiliency\nmetadata: {name: calm}\nspec: {}\n");
+  ASSERT_TRUE(load({"--config=" + config}));
+  std::filesystem::remove(config);
+  for (const char* words : {"spec.accessControl of the configuration strict is not applied yet",
+                            "The middleware guard (middleware.http.bearer) of the configuration "
+                            "strict is not applied yet",
+                            "spec.mtls of the configuration strict is not applied yet",
+                            "The resiliency calm is not applied yet"}) {
+    EXPECT_TRUE(logged_.contains(words)) << words << " is not in " << logged_.text();
+  }
+}
+
+TEST_F(SettingsTest, NothingIsSaidOfWhatNobodyAskedFor) {
+  ASSERT_TRUE(load());
+  EXPECT_FALSE(logged_.contains("yet")) << logged_.text();
+}
+
+TEST_F(SettingsTest, FlagsThatHaveNoEffectYetAreNamedOnce) {
+  ASSERT_TRUE(load({"--sentry-address=here:1", "--profile-port=7778"}));
+  EXPECT_TRUE(logged_.contains("Flags that have no effect yet: --profile-port, --sentry-address"))
+      << logged_.text();
+}
+
+TEST_F(SettingsTest, ComponentsMayReferToWhatThisProgramKnowsOfItself) {
+  ::unsetenv("DAPR_PORT");
+  ASSERT_TRUE(load({"--app-port=8123", "--dapr-http-port=3511"}));
+  EXPECT_EQ(env("APP_ID"), "shop");
+  EXPECT_EQ(env("APP_PORT"), "8123");
+  EXPECT_EQ(env("DAPR_HTTP_PORT"), "3511");
+  EXPECT_TRUE(env("HOST_ADDRESS"));
+  EXPECT_EQ(env("DAPR_PORT"), std::nullopt);  // Not chosen yet.
+  ASSERT_TRUE(load({"--dapr-internal-grpc-port=5123"}));
+  EXPECT_EQ(env("DAPR_PORT"), "5123");
+}
+
+}  // namespace
+}  // namespace outrigger::runtime

@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/blocking_pool.h"
+#include "net/tcp.h"
 #include "net/transport.h"
 
 namespace outrigger::net {
@@ -82,10 +82,7 @@ Task<Result<int>> connect_one(SocketAddress address) {
   if (connecting.fd < 0) {
     co_return fail(Code::unavailable, std::system_category().message(errno));
   }
-  if (family != AF_UNIX) {
-    const int on = 1;
-    ::setsockopt(connecting.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
+  if (family != AF_UNIX) set_tcp_options(connecting.fd);
   const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
   if (::connect(connecting.fd, raw, address.size) != 0) {
     if (errno != EINPROGRESS) {

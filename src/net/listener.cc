@@ -7,11 +7,12 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "net/tcp.h"
 
 namespace outrigger::net {
 namespace {
@@ -78,10 +79,6 @@ struct Listener::Impl final : FdWatch::Handler {
         }
         return;
       }
-      if (from.ss_family != AF_UNIX) {
-        const int on = 1;
-        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      }
       Peer peer;
       peer.address = text_of(from);
       accepted(socket, std::move(peer));
@@ -119,6 +116,7 @@ Result<std::unique_ptr<Listener>> Listener::bind(const std::string& host, std::u
   const int on = 1;
   const int off = 0;
   ::setsockopt(impl->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  set_tcp_options(impl->fd);  // Accepted sockets inherit them.
   if (host.empty()) ::setsockopt(impl->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (::bind(impl->fd, found->ai_addr, found->ai_addrlen) != 0) {
     if (host.empty() && errno == EADDRNOTAVAIL) return bind("0.0.0.0", port);
@@ -149,11 +147,12 @@ Result<std::unique_ptr<Listener>> Listener::bind_unix(const std::string& path) {
   if (::bind(impl->fd, raw, sizeof address) != 0) {
     if (errno != EADDRINUSE) return refuse(path, "bind");
     // Nobody listens behind it: left over by a dead process. Somebody does: in use.
-    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool alive = ::connect(probe, raw, sizeof address) == 0;
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (probe < 0) return refuse(path, "bind");
+    const bool dead = ::connect(probe, raw, sizeof address) != 0 && errno == ECONNREFUSED;
     ::close(probe);
     errno = EADDRINUSE;
-    if (alive) return refuse(path, "bind");
+    if (!dead) return refuse(path, "bind");
     struct stat info{};
     if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
     if (::bind(impl->fd, raw, sizeof address) != 0) return refuse(path, "bind");

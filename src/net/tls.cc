@@ -50,6 +50,9 @@ BioPtr memory(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
+// The library would ask at the terminal, and wait.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 Result<> use_certificate(SSL_CTX* context, const TlsOptions& options) {
   const BioPtr chain = memory(options.certificate_chain_pem);
   const X509Ptr leaf(PEM_read_bio_X509(chain.get(), nullptr, nullptr, nullptr));
@@ -63,7 +66,7 @@ Result<> use_certificate(SSL_CTX* context, const TlsOptions& options) {
   }
   ERR_clear_error();  // The end of the text is told as an error.
   const BioPtr key_text = memory(options.private_key_pem);
-  const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, no_passphrase, nullptr));
   if (!key) return bad("the private key is not PEM");
   if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
     return bad("the private key does not belong to the certificate");
@@ -317,7 +320,9 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(TlsOptions options) {
   if (!impl->alpn.empty()) SSL_CTX_set_alpn_select_cb(context, choose_alpn, &impl->alpn);
   int mode = SSL_VERIFY_NONE;
   if (!impl->options.ca_pem.empty()) mode = SSL_VERIFY_PEER;
-  if (impl->options.require_client_certificate) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  if (impl->options.require_client_certificate) {
+    mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  }
   SSL_CTX_set_verify(context, mode, nullptr);
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }

@@ -1,6 +1,7 @@
 #include <deque>
 
 #include "base/base64.h"
+#include "base/log.h"
 #include "net/http/connection.h"
 #include "net/http1/request_parser.h"
 #include "net/http1/serialise.h"
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kDiscardMaxBytes = 256 * 1024;
 // A client that pipelines is not read further than this ahead.
 constexpr std::size_t kPipelineMaxBytes = 64 * 1024;
+
+const Logger log("dapr.net.http");
 
 http1::Limits limits_of(const ServerOptions& options) {
   http1::Limits limits;
@@ -105,7 +108,7 @@ class Http1Server final : public Protocol,
       request_pipe_->set_producer(this);
       if (!request_.body.whole.empty()) request_pipe_->push(std::move(request_.body.whole));
       request_.body = Body(request_pipe_);
-      if (expect_continue_) host_.transport().send(std::string(http1::kContinue));
+      continue_owed_ = expect_continue_;
       dispatch();
     }
     const bool waiting = phase_ == Phase::running && request_complete_;
@@ -145,6 +148,7 @@ class Http1Server final : public Protocol,
     if (phase_ == Phase::collecting) {
       request_.body.whole.append(bytes);
     } else if (request_pipe_) {
+      continue_owed_ = false;  // It did not wait.
       request_pipe_->push(bytes);
     } else {
       discarded_ += bytes.size();
@@ -168,7 +172,7 @@ class Http1Server final : public Protocol,
   // server may.
   bool leave_for_http2() {
     auto settings = base64_decode_any(request_.headers.value("http2-settings"));
-    if (!settings) return false;
+    if (!settings || resumed_) return false;
     over_ = true;
     phase_ = Phase::running;
     upgrade_ = Upgrade{std::move(request_), *std::move(settings), {}};
@@ -193,7 +197,19 @@ class Http1Server final : public Protocol,
     if (over_) loop_.post([this] { host_.on_task_ended(); });
   }
 
+  // True if the client will not send the body of its request: it was never told to.
+  bool settle_expectation() {
+    if (!continue_owed_) return false;
+    if (request_pipe_.use_count() == 1) {
+      continue_owed_ = false;
+      return true;
+    }
+    on_wanted();  // The answer may be made of that body.
+    return false;
+  }
+
   void respond(Response response) {
+    if (settle_expectation()) keep_alive_ = false;
     // A body that nobody holds any more is dropped as it comes. The response may be that very
     // stream, or another task may be reading on.
     if (!request_complete_ && request_pipe_.use_count() == 1) drop_request_body();
@@ -212,6 +228,8 @@ class Http1Server final : public Protocol,
     } else {
       line.framing = chunkable ? http1::Framing::chunked : http1::Framing::until_close;
     }
+    // Its length would be taken for that of what has not changed.
+    if (response.status == 304 && !response.content_length) line.framing = http1::Framing::none;
     close_after_ = !reusable || line.framing == http1::Framing::until_close;
     chunked_ = line.framing == http1::Framing::chunked;
     if (close_after_) {
@@ -313,7 +331,11 @@ class Http1Server final : public Protocol,
       pump_wanted_ = false;
       pump();
     }
-    if (!over_ && phase_ == Phase::head && !unconsumed_.empty()) on_bytes({});
+    if (over_ || phase_ != Phase::head || unconsumed_.empty()) return;
+    // Nobody would hear of an upgrade here.
+    resumed_ = true;
+    on_bytes({});
+    resumed_ = false;
   }
 
   void refuse(const Error& error) {
@@ -371,6 +393,11 @@ class Http1Server final : public Protocol,
   void on_consumer_closed() override {
     if (!over_) host_.transport().pause_reading(false);
   }
+  void on_wanted() override {
+    if (!over_ && std::exchange(continue_owed_, false)) {
+      host_.transport().send(std::string(http1::kContinue));
+    }
+  }
   // Pipe::ConsumerEvents, of the response's body
   void on_readable() override {
     pump_wanted_ = true;
@@ -401,6 +428,8 @@ class Http1Server final : public Protocol,
   bool keep_alive_ = true;
   bool wants_http2_ = false;
   bool expect_continue_ = false;
+  bool continue_owed_ = false;
+  bool resumed_ = false;  // Going on with bytes that came before.
   bool is_head_ = false;
   bool request_complete_ = false;
   bool responding_ = false;
@@ -422,12 +451,16 @@ Task<Response> handle_safely(RequestHandler& handler, Request request) {
   std::string what;
   try {
     auto response = co_await handler.handle(std::move(request));
-    co_return response;
+    if (response.status >= 200 && response.status <= 999) co_return response;
+    // Applications and other sidecars may say anything, and this ends no request.
+    if (response.body.stream) response.body.stream->close();
+    what = "an answer with status " + std::to_string(response.status);
   } catch (const std::exception& error) {
     what = error.what();
   } catch (...) {
     what = "unknown exception";
   }
+  log.error("a request could not be answered: ", what);
   Response response;
   response.status = 500;
   response.headers.add("Content-Type", "text/plain; charset=utf-8");

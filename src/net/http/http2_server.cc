@@ -315,7 +315,7 @@ Task<void> Exchange::answer(Request request) {
 void Exchange::respond(Response response) {
   // Nobody else holds the request: its end is not needed any more.
   if (!complete_ && request_pipe_.use_count() == 1) {
-    discard_ = true;
+    request_pipe_->close();
     held_ = std::move(response);
     held_timer_.start(kRequestEndWait);
     return;
@@ -381,6 +381,10 @@ void Exchange::on_taken(std::size_t bytes) {
 void Exchange::on_consumer_closed() {
   // Nobody reads the request any more: let what still comes pass by.
   discard_ = true;
+  if (stream_ == nullptr) return;
+  // What was not read holds back the connection's other requests too.
+  server_.session().consume(*stream_, std::numeric_limits<std::size_t>::max());
+  server_.flush();
 }
 
 void Exchange::on_source_ready() {

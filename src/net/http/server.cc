@@ -15,6 +15,8 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // A connection that is being closed is read on for so long after its last answer has left, and is
 // given up if the client takes nothing of that answer for so long.
 constexpr auto kLinger = std::chrono::seconds(5);
+// For the first bytes on a port that speaks HTTP/2 only (grpc-go: 120 s for a new connection).
+constexpr auto kPrefacePatience = std::chrono::seconds(120);
 
 /// A first line that is neither HTTP/1 nor the preface of HTTP/2: a connection that is to be closed
 /// without a word (RFC 9113, section 3.4).
@@ -49,7 +51,10 @@ class ServerConnection final : public Transport::Events, Host {
       : shard_(shard), transport_(std::move(transport)) {}
   ~ServerConnection() { protocol_.reset(); }
 
-  void start() { transport_->start(*this); }
+  void start() {
+    patience_.start(shard_.options.http1 ? shard_.options.head_timeout : kPrefacePatience);
+    transport_->start(*this);
+  }
 
   void drain() {
     if (protocol_) return protocol_->drain();
@@ -74,6 +79,7 @@ class ServerConnection final : public Transport::Events, Host {
     } else {
       protocol_ = make_http2_server(*this);  // It answers the wrong preface with a GOAWAY.
     }
+    patience_.stop();
     const std::string buffered = std::move(first_bytes_);
     first_bytes_.clear();
     give(buffered);
@@ -116,6 +122,7 @@ class ServerConnection final : public Transport::Events, Host {
     }
     closed_ = true;
     linger_.stop();
+    patience_.stop();
     transport_->close();
     if (protocol_) protocol_->on_closed();
     on_task_ended();
@@ -148,6 +155,7 @@ class ServerConnection final : public Transport::Events, Host {
   std::unique_ptr<Protocol> protocol_;
   std::string first_bytes_;
   Timer linger_{[this] { on_linger(); }};
+  Timer patience_{[this] { close(false); }};
   std::size_t unsent_before_ = std::numeric_limits<std::size_t>::max();
   bool peer_ended_ = false;
   bool closing_ = false;

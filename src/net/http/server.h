@@ -42,7 +42,8 @@ struct ServerOptions {
   /// gRPC servers reset an oversized head, HTTP servers answer 431.
   bool grpc = false;
   std::uint32_t concurrent_streams_max = 1000;
-  /// A request head must be complete so long after its first byte. Upstream: 10 s.
+  /// A request head must be complete so long after its first byte, which must come so long after
+  /// the connection (and be behind any TLS handshake). Upstream: 10 s.
   Duration head_timeout = std::chrono::seconds(10);
   KeepAlive keep_alive;
   /// Serve TLS with this; nullptr: cleartext.

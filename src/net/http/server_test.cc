@@ -102,5 +102,92 @@ TEST(HttpServer, AnAnswerReachesAClientThatHasEndedItsSide) {
   while (served.connections() != 0) std::this_thread::yield();
 }
 
+TEST(HttpServer, AConnectionThatSaysNothingIsClosed) {
+  ServerOptions options;
+  options.head_timeout = 20ms;
+  Served served(large, options);
+  const auto started = std::chrono::steady_clock::now();
+  for (const char* words : {"", "PRI * HTTP"}) {  // The second may become HTTP/2 or not.
+    const Caller caller(served.port());
+    caller.send(words);
+    EXPECT_EQ(caller.rest(), "");
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 9s);  // Not the caller's own patience.
+}
+
+Task<Response> echo_unless_refused(Request request) {
+  Response response;
+  if (request.target == "/refuse") {
+    response.status = 403;
+  } else if (request.target == "/mirror") {
+    response.content_length = request.content_length;
+    response.body = std::move(request.body);
+  } else {
+    auto body = co_await request.body.read_all(1000);
+    response.body = body ? *body : body.error().message();
+  }
+  co_return response;
+}
+
+TEST(HttpServer, AClientIsToldToContinueWhenItsBodyIsWanted) {
+  Served served(echo_unless_refused);
+  for (const char* path : {"/echo", "/mirror"}) {
+    const Caller caller(served.port());
+    caller.send("PUT " + std::string(path) +
+                " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_TRUE(caller.until("\r\n\r\n").starts_with("HTTP/1.1 100 Continue\r\n\r\n")) << path;
+    caller.send("body");
+    EXPECT_TRUE(caller.until("body").ends_with("body")) << path;
+  }
+}
+
+TEST(HttpServer, AClientWhoseBodyIsNotWantedIsNotToldToContinue) {
+  Served served(echo_unless_refused);
+  const Caller caller(served.port());
+  caller.send(
+      "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  const std::string answer = caller.rest();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 403 Forbidden\r\n")) << answer;
+  EXPECT_NE(answer.find("Connection: close\r\n"), std::string::npos) << answer;
+}
+
+Task<Response> with_status_of_path(Request request) {
+  Response response;
+  response.status = std::stoi(request.target.substr(1));
+  co_return response;
+}
+
+TEST(HttpServer, AStatusThatEndsNoRequestIsAnErrorOfTheServer) {
+  Served served(with_status_of_path);
+  for (const char* path : {"/101", "/0", "/1000", "/-5"}) {
+    const Caller caller(served.port());
+    caller.send("GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_TRUE(caller.rest().starts_with("HTTP/1.1 500 ")) << path;
+  }
+  const Caller caller(served.port());
+  caller.send("GET /304 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(caller.rest().find("Content-Length"), std::string::npos);
+}
+
+Task<Response> with_status_a_turn_later(Request request) {
+  Completion<> later;
+  Loop::current().post([&later] { later.set({}); });
+  [[maybe_unused]] auto now = co_await later.wait();
+  auto response = co_await with_status_of_path(std::move(request));
+  co_return response;
+}
+
+TEST(HttpServer, AnUpgradeBehindAnotherRequestIsAnsweredAsItIs) {
+  Served served(with_status_a_turn_later);
+  const Caller caller(served.port());
+  caller.send(
+      "GET /201 HTTP/1.1\r\nHost: a\r\n\r\n"
+      "GET /202 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
+      "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n");
+  const std::string answers = caller.rest();
+  EXPECT_NE(answers.find("HTTP/1.1 201 "), std::string::npos);
+  EXPECT_NE(answers.find("HTTP/1.1 202 "), std::string::npos);
+}
+
 }  // namespace
 }  // namespace outrigger::net

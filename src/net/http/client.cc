@@ -164,12 +164,21 @@ Task<Result<std::unique_ptr<Transport>>> open_secured(Endpoint endpoint) {
   co_return std::move(transport);
 }
 
+Task<Result<>> wait_ready(std::shared_ptr<http::ClientConnection> connection) {
+  auto ready = co_await connection->ready()->wait();
+  if (!ready && ready.error().code() == Code::deadline_exceeded) {
+    ready = fail(Code::unavailable, "the server has not begun to speak HTTP/2 in time");
+  }
+  co_return ready;
+}
+
 }  // namespace
 
 Task<Result<Client::Impl::Connection>> Client::Impl::open(Endpoint endpoint, std::string key) {
   const bool negotiate = endpoint.tls && endpoint.protocol == Endpoint::Protocol::negotiate;
   auto work = negotiate ? open_secured(endpoint) : open_transport(endpoint);
   Cancellation* const outer = co_await this_cancellation();
+  const TimePoint until = Loop::current().now() + options.connect_timeout;
   Cancellation attempt(outer);
   opening.push_back(&attempt);
   auto opened = co_await with_timeout(std::move(work), options.connect_timeout).under(attempt);
@@ -186,6 +195,15 @@ Task<Result<Client::Impl::Connection>> Client::Impl::open(Endpoint endpoint, std
   }
   connection->endpoint_key = key;
   all.emplace(connection.get(), connection);
+  if (connection->ready() != nullptr) {
+    // Until the peer's limit is known, requests above it would be refused.
+    const Duration left = until - Loop::current().now();
+    auto ready = co_await with_timeout(wait_ready(connection), left);
+    if (!ready) {
+      connection->close();
+      co_return std::unexpected(std::move(ready).error());
+    }
+  }
   if (http2) pools[key].multi.push_back(connection);
   co_return connection;
 }

@@ -42,6 +42,9 @@ class ClientConnection {
   /// Sends. `request` stays usable for another attempt unless its body is a stream.
   virtual Result<std::shared_ptr<Call>> start(const Request& request) = 0;
   [[nodiscard]] virtual bool takes_requests() const noexcept = 0;
+  /// Set once the peer has said how many requests it takes at a time, or the connection has failed;
+  /// nullptr where the protocol knows no such word.
+  virtual Completion<>* ready() noexcept { return nullptr; }
   [[nodiscard]] virtual std::size_t calls() const noexcept = 0;
   virtual void close() = 0;
 

@@ -96,6 +96,7 @@ class Http2Client final : public ClientConnection,
     return !gone_ && session_.takes_requests() &&
            calls_.size() < session_.peer_concurrent_streams_max();
   }
+  Completion<>* ready() noexcept override { return &ready_; }
   std::size_t calls() const noexcept override { return calls_.size(); }
   void close() override { fail(Error(Code::cancelled, "the connection was closed")); }
 
@@ -166,6 +167,7 @@ class Http2Client final : public ClientConnection,
     }
   }
   void on_ping_ack(std::uint64_t) override { ping_waiting_ = false; }
+  void on_settings() override { ready_.set({}); }
 
   void emptied() {
     if (gone_) return;
@@ -193,6 +195,7 @@ class Http2Client final : public ClientConnection,
     if (gone_) return;
     gone_ = true;
     why_ = error;
+    ready_.set(std::unexpected(error));
     ping_timer_.stop();
     arrived_.clear();
     session_.abandon(http2::ErrorCode::cancel);
@@ -228,6 +231,7 @@ class Http2Client final : public ClientConnection,
   http2::Session session_;
   std::unordered_map<Http2Call*, std::shared_ptr<Http2Call>> calls_;
   std::vector<Http2Call*> arrived_;  // Heads of this feed; nullptr if already delivered.
+  Completion<> ready_;
   std::optional<Error> broken_;
   std::optional<Error> why_;
   Timer ping_timer_{[this] { on_ping_time(); }};

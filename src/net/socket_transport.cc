@@ -3,6 +3,7 @@
 #include <deque>
 #include <system_error>
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -52,6 +53,11 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
     update_watch();
   }
 
+  bool peer_ended() const noexcept override {
+    pollfd question{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+    return fd_ < 0 || ::poll(&question, 1, 0) == 1;
+  }
+
   void send(std::string bytes) override {
     if (fd_ < 0 || finishing_ || bytes.empty()) return;
     unsent_ += bytes.size();
@@ -77,6 +83,13 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
     out_.clear();
     unsent_ = 0;
+  }
+
+  void reset() noexcept override {
+    // Behind what a peer that does not read has not taken, an orderly end would wait for ever.
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    if (fd_ >= 0) ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
   }
 
   const Peer& peer() const noexcept override { return peer_; }

@@ -116,6 +116,7 @@ class TlsTransport final : public Transport, Transport::Events {
     if (!gone) gone_ = outer;
   }
   void pause_reading(bool paused) override { inner_->pause_reading(paused); }
+  bool peer_ended() const noexcept override { return inner_->peer_ended(); }
   void send(std::string bytes) override {
     if (closed_ || bytes.empty()) return;
     if (!secured_) {
@@ -140,6 +141,10 @@ class TlsTransport final : public Transport, Transport::Events {
   void close() noexcept override {
     closed_ = true;
     inner_->close();
+  }
+  void reset() noexcept override {
+    closed_ = true;
+    inner_->reset();
   }
   const Peer& peer() const noexcept override { return peer_; }
 

@@ -39,6 +39,8 @@ class Transport {
   virtual void start(Events& events) = 0;
   /// Stops and restarts the callbacks with bytes: back-pressure to the peer.
   virtual void pause_reading(bool paused) = 0;
+  /// Whether the peer has ended its side already: while reading is paused, on_end() tells nothing.
+  [[nodiscard]] virtual bool peer_ended() const noexcept { return false; }
   virtual void send(std::string bytes) = 0;
   /// Bytes given to send() that the kernel has not taken yet; in on_error(), that it never took.
   [[nodiscard]] virtual std::size_t unsent() const noexcept = 0;
@@ -46,6 +48,9 @@ class Transport {
   virtual void finish_sending() = 0;
   /// Drops what is left, and the connection.
   virtual void close() noexcept = 0;
+  /// close(), by which the peer learns of it at once even if it reads nothing: for a message that
+  /// breaks off.
+  virtual void reset() noexcept { close(); }
   /// The connection is idle: give back what memory it can.
   virtual void release_buffers() noexcept {}
   [[nodiscard]] virtual const Peer& peer() const noexcept = 0;

@@ -34,7 +34,7 @@ Task<Result<>> wait_for_one(Heard* heard) {
 
 /// Whether something was heard within a time that a loaded machine needs too.
 Task<bool> hears(Heard* heard) {
-  auto done = co_await with_timeout(wait_for_one(heard), 20s);
+  auto done = co_await with_timeout(wait_for_one(heard), 5s);
   co_return done.has_value();
 }
 

@@ -35,10 +35,11 @@ class Http2:
         connected.settimeout(seconds)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = connected
-        self._in = connected.makefile("rb", buffering=1 << 20)
+        self._in, self._at = b"", 0
         self._initial = 65535  # What the peer lets a new stream send.
         self._window, self._stream_windows, self._taken = 65535, {}, {}
-        self.headers_seen, self.ended, self.was_reset = 0, False, False
+        self.ended, self.was_reset = False, False
+        self.granting = True  # Otherwise the peer's windows close, as if nobody read.
 
     def greet(self, preface=b""):
         settings = struct.pack(">HI", 4, _GRANT)
@@ -82,22 +83,50 @@ class Http2:
             self._window -= len(BLOCK)
             self._stream_windows[stream] -= len(BLOCK)
 
+    def fill(self, stream, most):
+        """Sends messages of zeros until nothing has been taken for a while; how many bytes were."""
+        sent = 0
+        self.socket.settimeout(2)
+        try:
+            while sent < most:
+                self.send_messages(stream, 1)
+                sent += len(BLOCK)
+        except TimeoutError:
+            pass
+        return sent
+
     def _grant(self, stream, length):
         """Gives back what was taken, a megabyte at a time."""
+        if not self.granting:
+            return
         for of in (0, stream):
             self._taken[of] = self._taken.get(of, 0) + length
             if self._taken[of] >= 1 << 20:
                 self.socket.sendall(self._head(WINDOW, 0, of, 4) + struct.pack(">I", self._taken[of]))
                 self._taken[of] = 0
 
+    def _have(self, length):
+        """Waits until so many bytes are there to be taken. A timeout loses none."""
+        while len(self._in) - self._at < length:
+            more = self.socket.recv(1 << 20)
+            if not more:
+                raise ConnectionError("the peer closed the connection")
+            self._in, self._at = self._in[self._at:] + more, 0
+
+    def _whole_frame(self):
+        """(head, payload)"""
+        self._have(9)
+        length = struct.unpack_from(">I", self._in, self._at)[0] >> 8
+        self._have(9 + length)
+        start = self._at + 9
+        self._at = start + length
+        return self._in[start - 9:start], self._in[start:self._at]
+
     def next_frame(self):
         """(kind, stream, payload) of the next frame, after what HTTP/2 itself demands was done for it."""
-        head = self._in.read(9)
-        if len(head) < 9:
-            raise ConnectionError("the peer closed the connection")
-        length, kind = struct.unpack(">I", head[:4])[0] >> 8, head[3]
+        head, payload = self._whole_frame()
+        length, kind = len(payload), head[3]
         flags, stream = head[4], struct.unpack(">I", head[5:])[0] & 0x7FFFFFFF
-        payload = self._in.read(length)
         if kind == SETTINGS and not flags & ACK:
             for at in range(0, length, 6):
                 name, value = struct.unpack(">HI", payload[at:at + 6])
@@ -114,8 +143,6 @@ class Http2:
                 self._window += more
         elif kind == DATA:
             self._grant(stream, length)
-        elif kind == HEADERS:
-            self.headers_seen += 1
         elif kind == RESET:
             self.was_reset = True
         if kind in (DATA, HEADERS):
@@ -132,7 +159,6 @@ class Http2:
                 yield payload
 
     def close(self):
-        self._in.close()
         self.socket.close()
 
 

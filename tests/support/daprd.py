@@ -58,7 +58,7 @@ class Daprd(Process):
     """A running sidecar on ports of its own; ready when its outbound health says so."""
 
     def __init__(self, app_id="app", resources=(), config=None, app=None, flags=(), env=None,
-                 wait=True, ports=None, binary=None, log_level="debug"):
+                 wait=True, ports=None, binary=None, log_level="debug", run_in=()):
         ports = ports or {}
         self.app_id = app_id
         self.http_port = ports.get("http") or free_port()
@@ -66,7 +66,7 @@ class Daprd(Process):
         self.internal_port = ports.get("internal") or free_port()
         self.metrics_port = ports.get("metrics") or free_port()
         self.resources = resource_folder(resources)
-        command = [binary or BINARIES / "daprd", "--app-id", app_id, "--dapr-http-port", self.http_port,
+        command = [*run_in, binary or BINARIES / "daprd", "--app-id", app_id, "--dapr-http-port", self.http_port,
                    "--dapr-grpc-port", self.grpc_port, "--dapr-internal-grpc-port", self.internal_port,
                    "--metrics-port", self.metrics_port, "--profile-port", free_port(),
                    "--dapr-listen-addresses", "127.0.0.1", "--resources-path", self.resources,

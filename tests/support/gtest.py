@@ -5,7 +5,9 @@ import pathlib
 import re
 import subprocess
 
-PROGRAMS = pathlib.Path(__file__).resolve().parents[2] / "build" / "dev" / "bin"
+# Those of another build can be run in their place.
+PROGRAMS = pathlib.Path(os.environ.get(
+    "OUTRIGGER_TEST_BIN", pathlib.Path(__file__).resolve().parents[2] / "build" / "dev" / "bin"))
 
 
 def count(output):

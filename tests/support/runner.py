@@ -42,6 +42,8 @@ def shared(make):
 
 def _load(folder):
     for path in sorted(pathlib.Path(folder).glob("*_test.py")):
+        if path.stem in sys.modules:
+            continue  # One before it uses it.
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
@@ -52,29 +54,37 @@ def _name(function):
     return f"{function.__module__.removesuffix('_test')}: {function.__name__.replace('_', ' ')}"
 
 
+class Skipped(Exception):
+    """What this machine cannot do is neither well nor wrong."""
+
+
 def _interrupt(*_):
     raise TimeoutError(f"not done within {SECONDS_MAX} s")
 
 
 def _run(function):
-    """Whether it passed; says why not."""
+    """Whether it passed, None if it was skipped; says why not."""
     started = time.monotonic()
     signal.signal(signal.SIGALRM, _interrupt)
     signal.alarm(SECONDS_MAX)
+    failure = skipped = None
     try:
         function()
-        failure = None
+    except Skipped as why:
+        skipped = why
     except Exception:  # Whatever it is, it fails this one test.
         failure = traceback.format_exc()
     signal.alarm(0)
-    verdict = "FAIL" if failure else "ok  "
+    verdict = "FAIL" if failure else "skip" if skipped else "ok  "
     print(f"{verdict} {_name(function)} ({time.monotonic() - started:.2f} s)", flush=True)
+    if skipped:
+        print(f"     {skipped}")
     if failure:
         print(failure)
         for process in processes.running():
             print(f"--- log of {process.name} (exit status {process.exit_status}):\n{process.tail()}")
     processes.stop_since(_kept)
-    return failure is None
+    return None if skipped else failure is None
 
 
 def main(folder, names=None):
@@ -82,6 +92,7 @@ def main(folder, names=None):
     _load(folder)
     names = sys.argv[1:] if names is None else names
     chosen = [one for one in _tests if not names or any(name in _name(one) for name in names)]
-    passed = sum(_run(one) for one in chosen)
-    print(f"{passed} passed, {len(chosen) - passed} failed")
-    return 0 if chosen and passed == len(chosen) else 1
+    outcomes = [_run(one) for one in chosen]
+    passed, failed, skipped = (outcomes.count(outcome) for outcome in (True, False, None))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if chosen and not failed else 1

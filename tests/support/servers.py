@@ -22,10 +22,10 @@ def _output(command):
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def redis_command(port, *words, password=None):
+def redis_command(port, *words, password=None, host="127.0.0.1"):
     """Sends one command to a Redis server: its raw reply, '' if it does not answer."""
     login = ["-a", password, "--no-auth-warning"] if password else []
-    return _output(["redis-cli", "-h", "127.0.0.1", "-p", str(port), *login, *map(str, words)])
+    return _output(["redis-cli", "-h", host, "-p", str(port), *login, *map(str, words)])
 
 
 class Redis(Process):

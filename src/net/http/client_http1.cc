@@ -59,6 +59,7 @@ class Http1Client final : public ClientConnection,
   void deliver(bool complete);
   void end_response(Headers&& trailers);
   void pump_request();
+  bool send_part(std::string bytes);
   void fail_call(const Error& error);
   void leave_pipes();
 
@@ -91,6 +92,7 @@ class Http1Client final : public ClientConnection,
   bool gone_ = false;
   std::shared_ptr<Pipe> response_pipe_;
   std::shared_ptr<Pipe> request_pipe_;
+  std::uint64_t promised_ = 0;  // Of a stream that is not chunked: what is still to come.
 };
 
 void Http1Call::cancel() {
@@ -106,7 +108,7 @@ Result<std::shared_ptr<Call>> Http1Client::start(const Request& request) {
   if (stream) {
     chunked_ = !request.content_length.has_value();
     line.framing = chunked_ ? http1::Framing::chunked : http1::Framing::length;
-    line.content_length = request.content_length.value_or(0);
+    line.content_length = promised_ = request.content_length.value_or(0);
   } else if (!request.body.whole.empty() || request.method == "POST" || request.method == "PUT" ||
              request.method == "PATCH") {
     line.framing = http1::Framing::length;
@@ -136,14 +138,15 @@ void Http1Client::pump_request() {
   while (request_pipe_ && !gone_ && transport_->unsent() < kSendHighWaterBytes) {
     std::string bytes = request_pipe_->take();
     if (!bytes.empty()) {
-      std::string out;
-      if (chunked_) http1::append_chunk_begin(out, bytes.size());
-      if (!out.empty()) transport_->send(std::move(out));
-      if (chunked_) bytes += http1::kChunkEnd;
-      transport_->send(std::move(bytes));
+      if (!send_part(std::move(bytes))) return;
       continue;
     }
     if (request_pipe_->at_end()) {
+      if (!chunked_ && promised_ != 0) {
+        return fail_call(Error(Code::invalid_argument,
+                               "the request's body ended " + std::to_string(promised_) +
+                                   " bytes before its declared length"));
+      }
       std::string last;
       if (chunked_) http1::append_last_chunk(last, request_pipe_->trailers());
       transport_->send(std::move(last));
@@ -156,6 +159,25 @@ void Http1Client::pump_request() {
     if (const Error* error = request_pipe_->error()) return fail_call(Error(*error));
     return;
   }
+}
+
+// False if the call has failed.
+bool Http1Client::send_part(std::string bytes) {
+  if (chunked_) {
+    std::string begin;
+    http1::append_chunk_begin(begin, bytes.size());
+    transport_->send(std::move(begin));
+    bytes += http1::kChunkEnd;
+  } else if (bytes.size() > promised_) {
+    // The server would take the rest for the next request, which may be another caller's.
+    fail_call(
+        Error(Code::invalid_argument, "the request's body is longer than its declared length"));
+    return false;
+  } else {
+    promised_ -= bytes.size();
+  }
+  transport_->send(std::move(bytes));
+  return true;
 }
 
 void Http1Client::on_bytes(std::string_view bytes) {
@@ -262,7 +284,12 @@ void Http1Client::fail_call(const Error& error) {
   gone_ = true;
   loop_.withdraw(*this);
   const std::size_t unsent = transport_->unsent();
-  transport_->close();
+  // A request that breaks off must not look as if its connection had ended in order.
+  if (call_ && (!request_sent_ || unsent != 0)) {
+    transport_->reset();
+  } else {
+    transport_->close();
+  }
   if (call_) {
     call_->leave();
     // Nothing of it has left.

@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kDiscardMaxBytes = 256 * 1024;
 // A client that pipelines is not read further than this ahead.
 constexpr std::size_t kPipelineMaxBytes = 64 * 1024;
+// Nobody takes a request's body for so long: time to look whether its client is still there.
+constexpr auto kStall = std::chrono::seconds(2);
 
 const Logger log("dapr.net.http");
 
@@ -64,6 +66,7 @@ class Http1Server final : public Protocol,
   void on_closed() override {
     over_ = true;
     head_timer_.stop();
+    stall_timer_.stop();
     loop_.withdraw(*this);
     abort_request("the client closed the connection");
     if (response_pipe_) response_pipe_->close();
@@ -112,8 +115,9 @@ class Http1Server final : public Protocol,
       dispatch();
     }
     const bool waiting = phase_ == Phase::running && request_complete_;
-    host_.transport().pause_reading((waiting && unconsumed_.size() > kPipelineMaxBytes) ||
-                                    (request_pipe_ && request_pipe_->full()));
+    const bool full = request_pipe_ && request_pipe_->full();
+    host_.transport().pause_reading((waiting && unconsumed_.size() > kPipelineMaxBytes) || full);
+    if (full && !stall_timer_.running()) stall_timer_.start(kStall);
     const bool partial = phase_ == Phase::head && !unconsumed_.empty();
     if (partial && !head_timer_.running()) head_timer_.start(host_.options().head_timeout);
     if (!partial) head_timer_.stop();
@@ -388,7 +392,9 @@ class Http1Server final : public Protocol,
 
   // Pipe::ProducerEvents, of the request's body
   void on_taken(std::size_t) override {
-    if (!over_ && request_pipe_ && !request_pipe_->full()) host_.transport().pause_reading(false);
+    if (over_ || !request_pipe_ || request_pipe_->full()) return;
+    stall_timer_.stop();
+    host_.transport().pause_reading(false);
   }
   void on_consumer_closed() override {
     if (!over_) host_.transport().pause_reading(false);
@@ -402,6 +408,12 @@ class Http1Server final : public Protocol,
   void on_readable() override {
     pump_wanted_ = true;
     loop_.at_turn_end(*this);
+  }
+
+  void on_stall() {
+    if (over_ || !request_pipe_ || !request_pipe_->full()) return;
+    if (host_.transport().peer_ended()) return on_end();
+    stall_timer_.start(kStall);
   }
 
   void on_head_timeout() {
@@ -424,6 +436,7 @@ class Http1Server final : public Protocol,
   std::unique_ptr<Cancellation> cancellation_;
   Scope scope_;
   Timer head_timer_{[this] { on_head_timeout(); }};
+  Timer stall_timer_{[this] { on_stall(); }};
   std::size_t discarded_ = 0;
   bool keep_alive_ = true;
   bool wants_http2_ = false;

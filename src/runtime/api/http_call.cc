@@ -29,9 +29,9 @@ Task<Result<std::string>> HttpCall::body() {
   const std::size_t limit = body_bytes_max == 0 ? SIZE_MAX : body_bytes_max;
   auto bytes = co_await request.body.read_all(limit);
   if (bytes) co_return bytes;
-  // Go's words for a body above the limit.
+  // Upstream's words for a body above the limit.
   const bool large = bytes.error().code() == Code::resource_exhausted;
-  const std::string why = large ? "http: request body too large" : bytes.error().message();
+  const std::string why = large ? "stream too large" : bytes.error().message();
   co_return fail(Code::invalid_argument, "ERR_BODY_READ", "failed to read request body: " + why);
 }
 

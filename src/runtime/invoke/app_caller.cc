@@ -118,7 +118,6 @@ Reply reply_of(net::Response response) {
   reply.headers = metadata_of_http_response(response.headers);
   reply.body = std::move(response.body);
   settle(reply.body);
-  reply.length_declared = response.content_length.has_value();
   return reply;
 }
 

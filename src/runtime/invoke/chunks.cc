@@ -57,8 +57,6 @@ void Replay::release() {
   bytes = std::string();
 }
 
-bool is_cut_short(const Error& error) noexcept { return error.message().ends_with("EOF"); }
-
 ChunkWriter::ChunkWriter(Settings settings, Cancellation& parent)
     : settings_(std::move(settings)), cancellation_(&parent) {
   settings_.out->set_producer(this);
@@ -100,7 +98,8 @@ Task<Result<>> ChunkWriter::pump() {
     }
     body_bytes_ += bytes->size();
     if (settings_.body_bytes_max != 0 && body_bytes_ > settings_.body_bytes_max) {
-      co_return fail(Code::resource_exhausted, "http: request body too large");
+      too_large_ = true;
+      co_return fail(Code::resource_exhausted, std::string(kTooLarge));
     }
     if (settings_.replay) settings_.replay->add(*bytes);
     std::string out;
@@ -254,6 +253,7 @@ Task<void> gather(net::Body& body, std::optional<std::uint64_t> declared_length)
   std::string bytes;
   for (;;) {
     auto part = co_await stream.read();
+    if (!part && part.error().message().ends_with("EOF")) break;
     if (!part) {
       auto broken = std::make_shared<net::Pipe>();
       broken->push(std::move(bytes));
@@ -269,23 +269,32 @@ Task<void> gather(net::Body& body, std::optional<std::uint64_t> declared_length)
   body.stream.reset();
 }
 
-void relay(Scope& scope, net::Body& body, ShortBody short_body, std::string first) {
+namespace {
+
+/// Gives the body a pipe of its own, which begins with `first`.
+void relay(Scope& scope, net::Body& body, std::string first, std::size_t bytes_max) {
   auto pipe = std::make_shared<net::Pipe>();
   if (!first.empty()) pipe->push(std::move(first));
   ChunkWriter::Settings settings;
+  settings.body_bytes_max = bytes_max;
   settings.source = std::move(body.stream);
   settings.out = pipe;
   settings.framed = false;
   body.stream = pipe;
   auto writer = std::make_shared<ChunkWriter>(std::move(settings), scope.cancellation());
-  ChunkWriter::start(scope, std::move(writer), [pipe, short_body](Result<> result) {
-    const bool forgive = short_body == ShortBody::forgive;
-    if (result || (forgive && is_cut_short(result.error()))) {
+  ChunkWriter::start(scope, std::move(writer), [pipe](Result<> result) {
+    if (result) {
       pipe->finish();
     } else {
       pipe->abort(std::move(result).error());
     }
   });
+}
+
+}  // namespace
+
+void limit(Scope& scope, net::Body& body, std::size_t bytes_max) {
+  if (body.is_stream()) relay(scope, body, {}, bytes_max);
 }
 
 void prepend(Scope& scope, net::Body& body, std::string bytes) {
@@ -294,7 +303,7 @@ void prepend(Scope& scope, net::Body& body, std::string bytes) {
     body.stream.reset();
     return;
   }
-  relay(scope, body, ShortBody::fail, std::move(bytes));
+  relay(scope, body, std::move(bytes), 0);
 }
 
 }  // namespace outrigger::runtime::invoke

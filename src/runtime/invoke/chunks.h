@@ -17,6 +17,9 @@ namespace outrigger::runtime::invoke {
 /// message limit is set low, many enough to cost little. Upstream's are 2048 bytes long.
 inline constexpr std::size_t kChunkBytes = 32 * 1024;
 
+/// Upstream's word for a request's body above --max-body-size.
+inline constexpr std::string_view kTooLarge = "stream too large";
+
 /// Appends one framed message with the request or reply, and as much of `data` as one chunk takes,
 /// and more messages for the rest. Gives the number of the next chunk.
 std::uint64_t append_request(std::string& out, const RequestView& request, std::string_view data);
@@ -34,10 +37,6 @@ struct Replay {
   /// The attempt went well: nothing need be kept.
   void release();
 };
-
-/// True for the error of an HTTP body that ended before its declared length. Its bytes count as the
-/// whole body, as upstream has it.
-[[nodiscard]] bool is_cut_short(const Error& error) noexcept;
 
 /// Reads a body and writes it as chunks. Ends with `source`; ends too, and closes it, when nobody
 /// reads `out` any more.
@@ -58,6 +57,8 @@ class ChunkWriter final : net::Pipe::ProducerEvents {
   /// `done` is to finish or abort `out`. Its error is the source's, or says who left.
   using Done = std::move_only_function<void(Result<> result)>;
   static void start(Scope& scope, std::shared_ptr<ChunkWriter> writer, Done done);
+  /// The body was longer than it may be, which is why it was broken off.
+  [[nodiscard]] bool too_large() const noexcept { return too_large_; }
   /// Ends without `done` and without closing the source; returns when it has ended.
   Task<void> stop();
 
@@ -72,6 +73,7 @@ class ChunkWriter final : net::Pipe::ProducerEvents {
   Completion<> ended_;
   std::size_t body_bytes_ = 0;
   bool stopped_ = false;
+  bool too_large_ = false;
 };
 
 /// Reads chunks and gives the body that they carry: whole if it has come, else as a stream that
@@ -125,15 +127,17 @@ class ChunkReader final : net::Pipe::ProducerEvents,
   bool source_ended_ = false;
 };
 
-/// Waits for a body that is declared to be short, so that it is whole and needs no task on its way.
-/// One that breaks off stays what it is: its bytes, and then the error.
+/// Waits for a body that is declared to be short (16 KiB), so that it is whole and needs no task on
+/// its way. If its connection ends in order before its declared length, its bytes count as the
+/// whole body: upstream has it so, for applications whose Content-Length is wrong. One that breaks
+/// off otherwise, or is longer, stays what it is: its bytes, and then the error.
 Task<void> gather(net::Body& body, std::optional<std::uint64_t> declared_length);
+
+/// Breaks a body of unknown length off, as an error of upstream's words, once it is longer than
+/// `bytes_max`.
+void limit(Scope& scope, net::Body& body, std::size_t bytes_max);
 
 /// Puts bytes that were read back before the rest of the body, which is a stream.
 void prepend(Scope& scope, net::Body& body, std::string bytes);
-
-/// Gives the body a pipe of its own. At a `cut_short` end it finishes in order if `forgiving`.
-enum class ShortBody : std::uint8_t { fail, forgive };
-void relay(Scope& scope, net::Body& body, ShortBody short_body, std::string first = {});
 
 }  // namespace outrigger::runtime::invoke

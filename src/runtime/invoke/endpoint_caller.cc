@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "net/tls.h"
 #include "net/uri.h"
+#include "runtime/invoke/chunks.h"
 #include "runtime/invoke/status.h"
 
 namespace outrigger::runtime::invoke {
@@ -114,6 +115,7 @@ Task<Result<Reply>> EndpointCaller::call(std::string url,
   seen.status = response ? response->status : 500;
   metrics_.http.client_request(seen);
   if (!response) co_return fail(http_call_error(request.verb, full, response.error()));
+  co_await gather(response->body, response->content_length);
   co_return reply_of(*std::move(response));
 }
 

@@ -55,7 +55,6 @@ Task<Result<std::string>> invoke_service(Service& service, Call& call, std::stri
   auto reply = co_await service.invoke(app, std::move(request), trace);
   if (!reply) co_return fail(direct_invoke_error(app, reply.error()));
   auto body = co_await reply->body.read_all(service.message_bytes_max());
-  if (!body && is_cut_short(body.error())) body = std::string();
   if (!body) co_return fail(direct_invoke_error(app, body.error()));
   set_reply_metadata(call, *reply, trace);
   OUT_CO_CHECK(check(call, *reply, *body));

@@ -104,7 +104,7 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
       request.body.is_stream() ? request.content_length.value_or(0) : request.body.whole.size();
   if (call.body_bytes_max != 0 && bytes > call.body_bytes_max) {
     if (request.body.stream) request.body.stream->close();
-    const Error too_large(Code::unknown, "http: request body too large");
+    const Error too_large(Code::unknown, std::string(kTooLarge));
     co_return api::render(direct_invoke_error(to->app, too_large));
   }
   auto reply = co_await service.invoke(to->app, std::move(request), call.trace);

@@ -149,7 +149,7 @@ net::Response InternalCalls::respond(Reply reply, Ended ended) {
   ChunkWriter::start(service_.scope(), std::move(writer),
                      [pipe, ended = std::move(ended)](Result<> result) mutable {
                        Status status;
-                       if (!result && !is_cut_short(result.error())) {
+                       if (!result) {
                          status = {.code = Code::unknown, .message = result.error().message()};
                        }
                        net::Headers trailers;
@@ -185,9 +185,9 @@ Task<Result<std::string>> call_local(Service& service, Call& call, std::string m
   }
   metrics.invocation_response_sent(caller, reply->status);
   auto data = co_await reply->body.read_all(service.message_bytes_max());
-  if (!data && !is_cut_short(data.error())) co_return fail(std::move(data).error());
+  if (!data) co_return fail(std::move(data).error());
   std::string out;
-  encode_reply(out, *reply, data ? *data : std::string());
+  encode_reply(out, *reply, *data);
   co_return out;
 }
 

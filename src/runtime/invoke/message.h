@@ -84,8 +84,6 @@ struct Reply {
   std::string content_type;
   std::string type_url;
   net::Body body;
-  /// An HTTP application said how long its body is; it may have been wrong.
-  bool length_declared = false;
 
   [[nodiscard]] bool is_http() const noexcept { return status >= 100; }
   [[nodiscard]] bool from_grpc() const noexcept;

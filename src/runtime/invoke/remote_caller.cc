@@ -109,6 +109,7 @@ Task<Result<Reply>> RemoteCaller::attempt(peers::Target target, std::string addr
   if (reply) {
     if (outgoing.replay) outgoing.replay->release();
   } else if (writer) {
+    if (writer->too_large()) reply = fail(Code::unknown, std::string(kTooLarge));
     co_await writer->stop();
   }
   co_return reply;

@@ -76,16 +76,16 @@ Task<Result<Reply>> Service::invoke_own_app(Request request, TraceContext trace)
   if (!app_.available()) {
     co_return fail(Code::unknown, "cannot invoke local endpoint: app channel not initialized");
   }
+  limit_body(request);
   OUT_CO_TRY(auto prepared, app_.prepare(request.view(), request.content_length, trace));
   auto reply = co_await app_.call(std::move(prepared), std::move(request.body));
-  if (reply) forgive_short_body(*reply);
   co_return reply;
 }
 
-/// A body shorter than declared is to end in order.
-void Service::forgive_short_body(Reply& reply) {
-  if (reply.body.is_stream() && reply.length_declared) {
-    relay(scope_, reply.body, ShortBody::forgive);
+/// What declares no length is measured as it comes. On its way to another sidecar it is so anyway.
+void Service::limit_body(Request& request) {
+  if (settings_.body_bytes_max != 0 && !request.content_length) {
+    limit(scope_, request.body, settings_.body_bytes_max);
   }
 }
 
@@ -96,12 +96,12 @@ Task<Result<Reply>> Service::invoke_endpoint(std::string name, Request request,
   std::shared_ptr<const Endpoints::Endpoint> endpoint(endpoints_, found);
   std::string url = found != nullptr ? found->base_url : name;
   settings_.metrics->service.invocation_request_sent(name, ServiceMetrics::CallType::unary);
+  limit_body(request);
   const TimePoint started = std::chrono::steady_clock::now();
   if (found == nullptr) endpoint.reset();
   auto reply = co_await outside_.call(std::move(url), std::move(endpoint), std::move(request),
                                       std::move(trace));
   if (reply) {
-    forgive_short_body(*reply);
     settings_.metrics->service.invocation_response_received(
         name, reply->status, ServiceMetrics::CallType::unary,
         std::chrono::steady_clock::now() - started);

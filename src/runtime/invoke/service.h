@@ -84,10 +84,10 @@ class Service {
   Task<void> close();
 
  private:
+  void limit_body(Request& request);
   Task<Result<Reply>> invoke_own_app(Request request, TraceContext trace);
   Task<Result<Reply>> invoke_endpoint(std::string name, Request request, TraceContext trace);
   Task<Result<Reply>> invoke_remote(peers::Target target, Request request, TraceContext trace);
-  void forgive_short_body(Reply& reply);
   Task<Result<Reply>> with_retries(peers::Target target, Outgoing& outgoing);
   Task<Result<Reply>> attempt(peers::Target target, Outgoing& outgoing);
 

@@ -57,7 +57,7 @@ Task<Result<std::string>> read_body(HttpCall& call) {
   const std::size_t limit = call.body_bytes_max == 0 ? SIZE_MAX : call.body_bytes_max;
   auto body = co_await call.request.body.read_all(limit);
   if (!body && body.error().code() == Code::resource_exhausted) {
-    co_return fail(Code::invalid_argument, "http: request body too large");
+    co_return fail(Code::invalid_argument, "stream too large");
   }
   co_return body;
 }

@@ -322,12 +322,11 @@ TEST(StateHttp, ABodyAboveTheLimitIsRefused) {
   Fixture api;
   api.add_fake("store");
   const std::string large(5U << 20, ' ');
-  expect_simple(api.http("POST", kState, large), 400, "ERR_MALFORMED_REQUEST",
-                "http: request body too large");
+  expect_simple(api.http("POST", kState, large), 400, "ERR_MALFORMED_REQUEST", "stream too large");
   expect_simple(api.http("POST", kBulk, large), 400, "ERR_MALFORMED_REQUEST",
-                "failed deserializing HTTP body: http: request body too large");
+                "failed deserializing HTTP body: stream too large");
   expect_simple(api.http("POST", "/v1.0-alpha1/state/store/query", large), 400, "ERR_BODY_READ",
-                "failed to read request body: http: request body too large");
+                "failed to read request body: stream too large");
 }
 
 TEST(StateHttp, MethodsBesideTheRoutesAreNotServed) {

@@ -78,7 +78,7 @@ constexpr Row kRows[] = {
     {"sentry-request-jwt-audiences", &FlagValues::sentry_request_jwt_audiences,
      "audiences of the JWT asked for with the certificate; the trust domain if empty",
      Effect::later},
-    {"enable-mtls", &FlagValues::enable_mtls, "use mutual TLS between sidecars", Effect::later},
+    {"enable-mtls", &FlagValues::enable_mtls, "use mutual TLS between sidecars"},
     {"placement-host-address", &FlagValues::placement_host_address,
      "addresses of placement, comma separated", Effect::later},
     {"scheduler-host-address", &FlagValues::scheduler_host_address, "addresses of the scheduler",

@@ -341,8 +341,8 @@ TEST(Options, ABadLogLevelIsFatalAndDeprecatedFlagsAreNoted) {
 TEST(Options, FlagsThatDoNothingYetAreNoted) {
   EXPECT_THAT(parse({"--app-port=80", "--log-as-json"})->flags_without_effect, IsEmpty());
   EXPECT_THAT(
-      parse({"--enable-mtls", "--sentry-address=s:1", "--app-port=80"})->flags_without_effect,
-      testing::UnorderedElementsAre("enable-mtls", "sentry-address"));
+      parse({"--profile-port=1", "--sentry-address=s:1", "--app-port=80"})->flags_without_effect,
+      testing::UnorderedElementsAre("profile-port", "sentry-address"));
 }
 
 TEST(Options, TheStablePortDependsOnAppFolderUserAndHost) {

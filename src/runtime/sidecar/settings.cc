@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include <unistd.h>
+
 #include "base/env.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -24,18 +26,37 @@ void say(const std::vector<resources::Notice>& notices) {
   }
 }
 
-void say_unused_flags(const options::Options& options) {
-  if (options.control.mtls) {
-    log.warn("--enable-mtls: mutual TLS is not available yet; sidecars speak cleartext");
+/// Who asks for protection that is not there must not run without it.
+Result<> check_security(const options::Options& options) {
+  const bool kubernetes = options.mode == options::Mode::kubernetes;
+  if (kubernetes && ::geteuid() == 0 && !options.skip_container_user_check) {
+    return fail(Code::failed_precondition,
+                "current user UID(0) is root. Dapr must be run as a non-root user in Kubernetes "
+                "environments. To override this check, set the environment variable "
+                "'DAPR_UNSAFE_SKIP_CONTAINER_UID_GID_CHECK=true'");
   }
+  if (options.control.trust_domain.empty()) {
+    return fail(Code::failed_precondition, "control plane trust domain is required");
+  }
+  if (!kubernetes && !options.control.mtls) return {};
+  if (options.control.trust_anchors.empty()) {
+    return fail(Code::failed_precondition, "trust anchors are required");
+  }
+  if (kubernetes) {
+    return fail(Code::unimplemented,
+                "--mode=kubernetes: this version cannot speak to the operator and to sentry yet");
+  }
+  return fail(Code::unimplemented,
+              "--enable-mtls: mutual TLS is not available in this version yet; without this flag "
+              "sidecars speak cleartext");
+}
+
+void say_unused_flags(const options::Options& options) {
   if (!options.control.placement_addresses.empty()) {
     log.warn("--placement-host-address: actors are not available yet");
   }
   if (!options.control.scheduler_addresses.empty()) {
     log.warn("--scheduler-host-address: jobs and reminders are not available yet");
-  }
-  if (options.mode == options::Mode::kubernetes) {
-    log.warn("--mode=kubernetes: resources from the operator are not available yet");
   }
   if (!options.flags_without_effect.empty()) {
     log.warn("Flags that have no effect yet: --", join(options.flags_without_effect, ", --"));
@@ -81,6 +102,7 @@ std::size_t limit_of(std::int64_t bytes) {
 }  // namespace
 
 Result<Settings> load_settings(options::Options options) {
+  OUT_CHECK(check_security(options));
   Settings settings;
   const std::string host = host_address(options.host_ip);
   set_own_variables(options, host);

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <unistd.h>
+
 #include "base/env.h"
 #include "base/log.h"
 #include "base/uuid.h"
@@ -66,6 +68,30 @@ TEST_F(SettingsTest, FlagsThatHaveNoEffectYetAreNamedOnce) {
   ASSERT_TRUE(load({"--sentry-address=here:1", "--profile-port=7778"}));
   EXPECT_TRUE(logged_.contains("Flags that have no effect yet: --profile-port, --sentry-address"))
       << logged_.text();
+}
+
+TEST_F(SettingsTest, WithoutTheProtectionThatWasAskedForNothingStarts) {
+  const auto refusal = [&](const char* flag) {
+    auto loaded = load({flag});
+    return loaded ? "none" : loaded.error().message();
+  };
+  ::unsetenv("DAPR_TRUST_ANCHORS");
+  ::setenv("DAPR_UNSAFE_SKIP_CONTAINER_UID_GID_CHECK", "true", 1);
+  EXPECT_EQ(refusal("--enable-mtls"), "trust anchors are required");
+  EXPECT_EQ(refusal("--mode=kubernetes"), "trust anchors are required");
+  ::setenv("DAPR_TRUST_ANCHORS", "-----BEGIN CERTIFICATE-----", 1);
+  EXPECT_EQ(refusal("--enable-mtls"),
+            "--enable-mtls: mutual TLS is not available in this version yet; without this flag "
+            "sidecars speak cleartext");
+  EXPECT_EQ(refusal("--mode=kubernetes"),
+            "--mode=kubernetes: this version cannot speak to the operator and to sentry yet");
+  EXPECT_EQ(refusal("--sentry-address=here:1"), "none") << "anchors alone are no wish";
+  EXPECT_EQ(refusal("--control-plane-trust-domain="), "control plane trust domain is required");
+  ::unsetenv("DAPR_UNSAFE_SKIP_CONTAINER_UID_GID_CHECK");
+  if (::geteuid() == 0) {
+    EXPECT_TRUE(refusal("--mode=kubernetes").starts_with("current user UID(0) is root."));
+  }
+  ::unsetenv("DAPR_TRUST_ANCHORS");
 }
 
 TEST_F(SettingsTest, ComponentsMayReferToWhatThisProgramKnowsOfItself) {

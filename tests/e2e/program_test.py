@@ -2,6 +2,9 @@
 
 import re
 import signal
+import socket
+import struct
+import time
 
 from support import http
 from support.app import App
@@ -44,6 +47,39 @@ def a_port_in_use_is_named_and_ends_the_program():
     second = Daprd("second", ports={"http": first.http_port}, wait=False)
     assert second.wait() == 1
     assert str(first.http_port) in second.output(), second.tail()
+
+
+@test
+def a_port_that_nobody_will_leave_ends_the_program_at_once():
+    taken = Daprd("first")
+    for flag in ("--metrics-port", "--dapr-public-port"):
+        second = Daprd("second", flags=[flag, taken.http_port, "--metrics-listen-address", "127.0.0.1",
+                                        "--dapr-public-listen-address", "127.0.0.1"], wait=False)
+        started = time.monotonic()
+        assert second.wait() == 1
+        assert time.monotonic() - started < 8, "upstream tries such a port once"
+        assert f"127.0.0.1:{taken.http_port}" in second.output(), second.tail()
+
+
+@test
+def a_sidecar_that_cannot_protect_itself_as_asked_does_not_start():
+    anchors = {"DAPR_TRUST_ANCHORS": "-----BEGIN CERTIFICATE-----"}
+    for env, words in ({}, "trust anchors are required"), (anchors, "mutual TLS is not available"):
+        sidecar = Daprd("secret", flags=["--enable-mtls"], env=env, wait=False)
+        assert sidecar.wait() == 1
+        assert words in sidecar.output(), sidecar.tail()
+
+
+@test
+def a_grpc_connection_may_open_many_streams_but_not_any_number():
+    sidecar = Daprd("bounded")
+    with socket.create_connection(("127.0.0.1", sidecar.grpc_port)) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        head = connection.recv(9, socket.MSG_WAITALL)
+        assert head[3] == 4, head  # SETTINGS
+        settings = connection.recv(int.from_bytes(head[:3], "big"), socket.MSG_WAITALL)
+    values = dict(struct.unpack_from(">HI", settings, at) for at in range(0, len(settings), 6))
+    assert values[3] == 10_000, values
 
 
 @test

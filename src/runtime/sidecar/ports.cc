@@ -29,35 +29,38 @@ std::string unbracketed(const std::string& address) {
 
 }  // namespace
 
-Task<Result<std::vector<std::unique_ptr<net::Listener>>>> bind_port(
-    std::vector<std::string> addresses, int port) {
-  const TimePoint until = Loop::current().now() + kRetryFor;
+Task<Result<Listeners>> bind_port(std::vector<std::string> addresses, int port, Patience patience) {
+  const Duration limit = patience == Patience::none ? Duration::zero() : Duration(kRetryFor);
+  const TimePoint until = Loop::current().now() + limit;
   Duration pause = kFirstRetry;
   for (;;) {
-    std::vector<std::unique_ptr<net::Listener>> bound;
+    Listeners bound;
     std::string why;
     for (const std::string& address : addresses) {
       auto listener = net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
       if (listener) {
         bound.push_back(*std::move(listener));
       } else {
-        why = listener.error().message();
+        why += (why.empty() ? "" : "; ") + listener.error().message();
       }
     }
-    if (!bound.empty()) co_return std::move(bound);
+    if (!bound.empty()) {
+      if (!why.empty()) log.warn("port ", port, " is not open on every address asked for: ", why);
+      co_return std::move(bound);
+    }
     if (Loop::current().now() + pause > until) {
       co_return fail(Code::unavailable, "could not listen on any endpoint: " + why);
     }
-    log.debug("port ", port, " is not free yet: ", why);
+    if (pause == kFirstRetry) {
+      log.warn("port ", port, " is not free yet, trying again for ", kRetryFor, ": ", why);
+    }
     OUT_CO_CHECK(co_await sleep_for(pause));
     pause = std::min<Duration>(pause * 2, kLastRetry);
   }
 }
 
-std::unique_ptr<net::Listener> bind_internal(const std::string& address, int port) {
-  auto listener = net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
-  if (!listener) return nullptr;
-  return *std::move(listener);
+Result<std::unique_ptr<net::Listener>> bind_internal(const std::string& address, int port) {
+  return net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
 }
 
 std::string host_address(const std::string& override_address) {

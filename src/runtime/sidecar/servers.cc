@@ -18,6 +18,11 @@ const Logger log("dapr.runtime");
 constexpr std::size_t kHeadSlackBytes = 4096;
 // Upstream's gRPC servers: read buffer size in bytes, shifted by ten.
 constexpr int kGrpcHeadShift = 10;
+// Streams of one connection that may be open at once. Clients hold back what is above, so they do
+// not notice, unless so many calls last for ever. Go's HTTP/2 server has 250; grpc-go has no limit,
+// and gives a client as much memory as it asks for: a stream costs about 12 kB.
+constexpr std::uint32_t kHttpStreamsMax = 1000;
+constexpr std::uint32_t kGrpcStreamsMax = 10'000;
 
 /// GET /metrics in the Prometheus text format.
 class MetricsHandler final : public net::RequestHandler {
@@ -78,14 +83,14 @@ struct Servers::Impl {
         static_cast<std::size_t>(std::max<std::int64_t>(listen.head_bytes_max, 0)) +
         kHeadSlackBytes;
     options.http2 = listen.http2_cleartext;
-    options.concurrent_streams_max = 1U << 16;
+    options.concurrent_streams_max = kHttpStreamsMax;
     return options;
   }
   net::ServerOptions grpc_options() const {
     net::ServerOptions options;
     options.grpc = true;
     options.http1 = false;
-    options.concurrent_streams_max = 1U << 20;  // grpc-go has no limit.
+    options.concurrent_streams_max = kGrpcStreamsMax;
     options.header_list_bytes_max = static_cast<std::size_t>(
         std::clamp<std::int64_t>(listen.head_bytes_max << kGrpcHeadShift, 4096, 1 << 28));
     // Upstream's, for the API as for other sidecars: SDKs may ping every ten seconds.
@@ -103,8 +108,9 @@ struct Servers::Impl {
   std::vector<net::RequestHandler*> everywhere(net::RequestHandler& handler) const {
     return std::vector<net::RequestHandler*>(loops.size(), &handler);
   }
-  Task<Result<>> serve(net::Server& server, std::vector<std::string> addresses, int port) {
-    OUT_CO_TRY(auto bound, co_await bind_port(std::move(addresses), port));
+  Task<Result<>> serve(net::Server& server, std::vector<std::string> addresses, int port,
+                       Patience patience = Patience::as_upstream) {
+    OUT_CO_TRY(auto bound, co_await bind_port(std::move(addresses), port, patience));
     for (auto& listener : bound) server.listen(std::move(listener));
     co_return Result<>();
   }
@@ -132,9 +138,11 @@ Task<Result<>> Servers::open_metrics() {
   net::Server& server = impl_->add(impl_->everywhere(impl_->metrics), impl_->http_options());
   std::vector<std::string> addresses;
   addresses.push_back(impl_->listen.metrics_address);
-  auto serving = co_await impl_->serve(server, std::move(addresses), impl_->listen.metrics_port);
+  auto serving = co_await impl_->serve(server, std::move(addresses), impl_->listen.metrics_port,
+                                       Patience::none);
   if (!serving) {
-    co_return fail(serving.error().code(), "metrics server: " + serving.error().message());
+    co_return fail(serving.error().code(),
+                   "failed to start metrics server: " + serving.error().message());
   }
   log.info("metrics server started on ", impl_->listen.metrics_address, ":",
            impl_->listen.metrics_port, "/");
@@ -150,16 +158,19 @@ void Servers::reserve_internal() {
     char folder[4096] = "";
     if (::getcwd(folder, sizeof folder) == nullptr) folder[0] = '\0';
     port = options::stable_port(impl_->shared.settings.identity.app_id, folder, ::getuid(), host);
-    impl_->internal_reserved = bind_internal(listen.internal_address, port);
-    if (!impl_->internal_reserved) port = 0;
+    auto stable = bind_internal(listen.internal_address, port);
+    if (stable) impl_->internal_reserved = *std::move(stable);
+    if (!stable) port = 0;
   }
   if (!impl_->internal_reserved) {
-    impl_->internal_reserved = bind_internal(listen.internal_address, port);
-  }
-  if (!impl_->internal_reserved) {
-    log.warn("the internal gRPC port ", port, " is not free yet; it will be tried again");
-    impl_->shared.settings.identity.internal_port = port;
-    return;
+    auto asked = bind_internal(listen.internal_address, port);
+    if (!asked) {
+      log.warn("the internal gRPC port ", port,
+               " is not free yet and will be tried again: ", asked.error());
+      impl_->shared.settings.identity.internal_port = port;
+      return;
+    }
+    impl_->internal_reserved = *std::move(asked);
   }
   impl_->shared.settings.identity.internal_port = impl_->internal_reserved->port();
 }
@@ -200,7 +211,13 @@ Task<Result<>> Servers::open_api(const std::vector<std::unique_ptr<Worker>>& wor
         impl_->http_options());
     std::vector<std::string> addresses;
     addresses.push_back(listen.public_address);
-    OUT_CO_CHECK(co_await impl_->serve(open, std::move(addresses), *listen.public_port));
+    auto public_up =
+        co_await impl_->serve(open, std::move(addresses), *listen.public_port, Patience::none);
+    if (!public_up) {
+      co_return fail(public_up.error().code(), "failed to start public HTTP server on port " +
+                                                   std::to_string(*listen.public_port) + ": " +
+                                                   public_up.error().message());
+    }
   }
   if (listen.profiling) {
     net::Server& profile = impl_->add(impl_->everywhere(impl_->profile), impl_->http_options());

@@ -1,0 +1,53 @@
+#include "runtime/sidecar/ports.h"
+
+#include "base/log.h"
+
+namespace outrigger::runtime {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::vector<std::string> loopback() { return {"127.0.0.1"}; }
+
+class PortsTest : public testing::Test {
+ protected:
+  PortsTest() : taken_(net::Listener::bind("127.0.0.1", 0).value()), port_(taken_->port()) {}
+
+  Loop loop_;
+  std::unique_ptr<net::Listener> taken_;
+  const int port_;
+  const LogCapture logged_;
+};
+
+TEST_F(PortsTest, APortInUseIsAnErrorAtOnceWhereNobodyMayBeLeavingIt) {
+  const TimePoint started = std::chrono::steady_clock::now();
+  auto bound = run_on(loop_, bind_port(loopback(), port_, Patience::none));
+  ASSERT_FALSE(bound);
+  EXPECT_NE(bound.error().message().find("127.0.0.1:" + std::to_string(port_)), std::string::npos)
+      << bound.error().message();
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 5s);
+}
+
+TEST_F(PortsTest, APortThatBecomesFreeInTimeIsTakenAndTheWaitIsToldOnce) {
+  Timer leaving([this] { taken_.reset(); });
+  loop_.post([&] { leaving.start(250ms); });
+  auto bound = run_on(loop_, bind_port(loopback(), port_, Patience::as_upstream));
+  ASSERT_TRUE(bound);
+  EXPECT_EQ((*bound)[0]->port(), port_);
+  const std::string words = "port " + std::to_string(port_) + " is not free yet";
+  const std::string text = logged_.text();
+  ASSERT_TRUE(logged_.contains(words)) << text;
+  EXPECT_EQ(text.find(words, text.find(words) + 1), std::string::npos) << text;
+}
+
+TEST_F(PortsTest, OfSeveralAddressesOneIsEnoughAndTheOthersAreTold) {
+  std::vector<std::string> both = {"127.0.0.1", "127.0.0.2"};
+  auto bound = run_on(loop_, bind_port(std::move(both), port_, Patience::none));
+  ASSERT_TRUE(bound);
+  EXPECT_EQ(bound->size(), 1u);
+  EXPECT_TRUE(logged_.contains("is not open on every address asked for: listen 127.0.0.1:"))
+      << logged_.text();
+}
+
+}  // namespace
+}  // namespace outrigger::runtime

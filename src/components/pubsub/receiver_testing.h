@@ -42,7 +42,7 @@ struct Receiver {
 
   /// Waits until `enough()` or for ten seconds.
   static Task<Result<>> until(Receiver* self, std::function<bool()> enough) {
-    auto done = co_await with_timeout(reached(self, std::move(enough)), std::chrono::seconds(10));
+    auto done = co_await with_timeout(reached(self, std::move(enough)), std::chrono::seconds(60));
     co_return done;
   }
   [[nodiscard]] std::vector<std::string> data() const {

@@ -125,7 +125,7 @@ class RedisBrokerLive : public testing::Test {
     return std::move(*made);
   }
   void until(const std::function<bool()>& done) {
-    const auto limit = std::chrono::steady_clock::now() + 20s;
+    const auto limit = std::chrono::steady_clock::now() + 60s;
     Timer tick([&] { tick.start(5ms); });
     loop_.post([&] { tick.start(5ms); });
     loop_.run_until([&] { return done() || std::chrono::steady_clock::now() > limit; });

@@ -27,4 +27,8 @@ void EventSpan::end(const End& end) const {
   tracer_->report(std::move(span));
 }
 
+std::string event_trace_parent(const telemetry::TraceContext& trace) {
+  return trace.valid() ? telemetry::format_traceparent(trace) : std::string();
+}
+
 }  // namespace outrigger::pubsub

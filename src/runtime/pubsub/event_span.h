@@ -34,4 +34,7 @@ class EventSpan {
   std::optional<WallTime> start_;
 };
 
+/// What an event says of the trace that it was published in: nothing if there is none.
+[[nodiscard]] std::string event_trace_parent(const telemetry::TraceContext& trace);
+
 }  // namespace outrigger::pubsub

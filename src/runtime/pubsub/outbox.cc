@@ -5,6 +5,7 @@
 #include "base/strings.h"
 #include "base/uuid.h"
 #include "runtime/pubsub/errors.h"
+#include "runtime/pubsub/event_span.h"
 #include "runtime/pubsub/outbox_event.h"
 #include "runtime/pubsub/relay.h"
 
@@ -106,7 +107,7 @@ Task<Result<Outbox::Operations>> Outbox::publish_internal(std::string store, Ope
       kept.push_back(std::move(operation));
     }
   }
-  const std::string trace_parent = telemetry::format_traceparent(trace);
+  const std::string trace_parent = event_trace_parent(trace);
   const std::string topic = internal_topic(config);
   const std::size_t count = kept.size();
   for (std::size_t i = 0; i < count; ++i) {

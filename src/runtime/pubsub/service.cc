@@ -84,7 +84,7 @@ Result<> Service::check(std::string_view pubsub_name, std::string_view topic,
 }
 
 Result<std::string> Service::envelope(const OpenBroker& broker, Publish& request) const {
-  const std::string trace_parent = telemetry::format_traceparent(request.trace);
+  const std::string trace_parent = event_trace_parent(request.trace);
   const PublishErrors errors(request.pubsub_name);
   auto raw = is_raw_payload(request.metadata);
   if (!raw) return fail(errors.bad_metadata(request.metadata, raw.error()));
@@ -181,7 +181,7 @@ Result<std::vector<brokers::BulkEntry>> Service::entries(const OpenBroker& broke
       out.event = std::move(entry.data);
     } else {
       const auto& trace = spans.emplace_back(settings_.tracer, request.trace).context();
-      const std::string trace_parent = telemetry::format_traceparent(trace);
+      const std::string trace_parent = event_trace_parent(trace);
       const Text text{request.pubsub_name, request.topic, entry.content_type,
                       entry.data,          trace_parent,  trace.state};
       auto event = make(text, entry.metadata ? &*entry.metadata : nullptr, settings_.app_id,

@@ -53,6 +53,17 @@ TEST(PublishService, PutsTheMessageIntoAnEnvelope) {
   EXPECT_FALSE(event.contains("expiration"));
 }
 
+TEST(PublishService, AnEventOfNoTraceSaysNothingOfATrace) {
+  Fixture f;
+  Publish untraced = request();
+  untraced.trace = {};
+  ASSERT_TRUE(f.publish(std::move(untraced)));
+  const json event = json::parse(f.broker->published[0].data);
+  EXPECT_EQ(event["traceid"], "");
+  EXPECT_EQ(event["traceparent"], "");
+  EXPECT_EQ(event["tracestate"], "");
+}
+
 TEST(PublishService, SendsARawPayloadAsItIs) {
   Fixture f;
   Publish raw = request("\x01\x02 raw", "application/octet-stream");

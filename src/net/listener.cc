@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/tcp.h"
 
 namespace outrigger::net {
@@ -19,10 +20,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
+const Logger log("dapr.net.listener");
+
 constexpr int kBacklog = 1024;
 constexpr int kAcceptsPerTurn = 64;
 // Out of descriptors: wait for some to be closed rather than spin.
 constexpr auto kPauseWhenFull = 50ms;
+constexpr auto kTellEvery = 1min;
 
 std::unexpected<Error> refuse(const std::string& name, const char* what) {
   return fail(Code::unavailable,
@@ -57,6 +61,7 @@ struct Listener::Impl final : FdWatch::Handler {
   std::uint16_t port = 0;
   FdWatch watch;
   std::move_only_function<void(int, Peer)> accepted;
+  std::optional<TimePoint> told;
   Timer resume{[this] { watch.want(true, false); }};
 
   ~Impl() { close(); }
@@ -66,6 +71,15 @@ struct Listener::Impl final : FdWatch::Handler {
     if (fd >= 0) ::close(std::exchange(fd, -1));
     if (!unlink_path.empty()) ::unlink(std::exchange(unlink_path, {}).c_str());
   }
+  void pause(int why) {
+    watch.want(false, false);
+    resume.start(kPauseWhenFull);
+    const TimePoint now = Loop::current().now();
+    if (told && now - *told < kTellEvery) return;
+    told = now;
+    log.warn("listen ", name,
+             ": connections wait, for none can be accepted: ", std::system_category().message(why));
+  }
   void on_ready(bool, bool) override {
     for (int i = 0; i < kAcceptsPerTurn && fd >= 0; ++i) {
       sockaddr_storage from{};
@@ -73,10 +87,8 @@ struct Listener::Impl final : FdWatch::Handler {
       const int socket =
           ::accept4(fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-          watch.want(false, false);
-          resume.start(kPauseWhenFull);
-        }
+        const int why = errno;
+        if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM) pause(why);
         return;
       }
       Peer peer;

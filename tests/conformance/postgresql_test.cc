@@ -227,6 +227,31 @@ TEST_P(PostgresqlServer, ManyThatOpenAnEmptyDatabaseAtOnceAllSucceed) {
   EXPECT_THAT(outcomes, testing::Each("ready"));
 }
 
+int migration_attempts = 0;
+
+/// Fails the first time it is tried, as its table's name says.
+Task<Result<>> fail_once(postgres::Session* session, std::string sqlstate) {
+  if (++migration_attempts > 1) co_return Result<>();
+  const std::string raise =
+      "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '" + sqlstate + "'; END $$";
+  OUT_CO_CHECK(co_await session->execute(raise));
+  co_return Result<>();
+}
+
+TEST_P(PostgresqlServer, AMigrationThatAnotherProcessDidMeanwhileIsTriedAgain) {
+  for (const std::string sqlstate : {"23505", "42710", "42P07", "42601"}) {
+    const bool is_race = sqlstate != "42601";  // A syntax error stays one.
+    migration_attempts = 0;
+    postgres::Migrations migrations;
+    migrations.metadata_table = name_ + "_metadata";
+    migrations.key = migrations.table = sqlstate;
+    migrations.steps = {&fail_once};
+    const auto done = run_on(loop_, postgres::migrate(&*client_, std::move(migrations)));
+    EXPECT_EQ(done.has_value(), is_race) << sqlstate;
+    EXPECT_EQ(migration_attempts, is_race ? 2 : 1) << sqlstate;
+  }
+}
+
 TEST_P(PostgresqlServer, ExpiredRowsAreRemovedByOneOfAll) {
   properties_["cleanupInterval"] = "1s";
   open();

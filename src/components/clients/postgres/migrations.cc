@@ -16,6 +16,13 @@ constexpr Duration kLockTimeout = 1min;
 /// Processes that create one table at the same time make each other fail.
 constexpr int kAttemptsMax = 4;
 
+/// How a server refuses a "CREATE TABLE IF NOT EXISTS" while another session is creating that
+/// table: it depends on how far the other one is.
+bool is_lost_race(std::string_view state) noexcept {
+  return state == sqlstate::kUniqueViolation || state == sqlstate::kDuplicateObject ||
+         state == sqlstate::kDuplicateTable;
+}
+
 std::string quote_identifier(std::string_view name) {
   return "\"" + replace_all(name, "\"", "\"\"") + "\"";
 }
@@ -99,7 +106,7 @@ Task<Result<>> migrate(Client* client, Migrations migrations) {
       if (level && *level >= migrations.steps.size()) co_return Result<>();
     }
     auto done = co_await migrate_on(&session, &migrations);
-    const bool raced = session.sqlstate() == sqlstate::kUniqueViolation;
+    const bool raced = is_lost_race(session.sqlstate());
     if (done || !raced || attempt == kAttemptsMax) co_return done;
     auto slept = co_await sleep_for(50ms);
     if (!slept) co_return fail(std::move(slept).error());

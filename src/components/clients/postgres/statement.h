@@ -82,6 +82,8 @@ struct Reply {
 namespace sqlstate {
 inline constexpr std::string_view kDivisionByZero = "22012";
 inline constexpr std::string_view kUniqueViolation = "23505";
+inline constexpr std::string_view kDuplicateObject = "42710";
+inline constexpr std::string_view kDuplicateTable = "42P07";
 inline constexpr std::string_view kReadOnly = "25006";  ///< Also of a server that stood down.
 inline constexpr std::string_view kNoSuchStatement = "26000";
 inline constexpr std::string_view kDeadlock = "40P01";

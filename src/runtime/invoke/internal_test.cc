@@ -198,23 +198,42 @@ TEST(CallLocal, AnswersInOneMessage) {
 class Stranger {
  public:
   explicit Stranger(World& world) : server(world, service, grpc_options()) {}
-  void answer(std::vector<std::string> given, Result<> end = {}) {
-    messages = std::move(given);
-    ending = std::move(end);
-    service.stream(
-        std::string(kCallLocalStream),
-        [this](net::grpc::Call&, net::grpc::ServerStream& stream) { return play(stream); });
+  /// For the calls that come now; earlier ones may still be being answered, on the server's loop.
+  void answer(std::vector<std::string> messages, Result<> end = {}) {
+    auto next = std::make_shared<Script>();
+    next->messages = std::move(messages);
+    next->end = std::move(end);
+    const std::lock_guard lock(mutex);
+    if (!script) {
+      service.stream(
+          std::string(kCallLocalStream),
+          [this](net::grpc::Call&, net::grpc::ServerStream& stream) { return play(stream); });
+    }
+    script = std::move(next);
+  }
+
+ private:
+  struct Script {
+    std::vector<std::string> messages;
+    Result<> end;
+  };
+  std::shared_ptr<const Script> current() {
+    const std::lock_guard lock(mutex);
+    return script;
   }
   Task<Result<>> play(net::grpc::ServerStream& stream) {
+    const auto now = current();
     auto request = co_await stream.read();
-    for (const std::string& message : messages) {
+    for (const std::string& message : now->messages) {
       OUT_CO_CHECK(co_await stream.write(message));
       (void)co_await sleep_for(1ms);
     }
-    co_return ending;
+    co_return now->end;
   }
-  std::vector<std::string> messages;
-  Result<> ending;
+  std::mutex mutex;
+  std::shared_ptr<const Script> script;
+
+ public:
   net::grpc::Service service;
   TestServer server;
 };

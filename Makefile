@@ -5,6 +5,7 @@
 #   make demo       two small applications, each with a sidecar, in this terminal (KEEP=1: stays up)
 #   make test       everything, against real servers; ends with "N passed, N failed"
 #   make bench      the figures of the README, as ratios in one run
+#   make tsan       the tests with ThreadSanitizer, also in each sidecar they start: about half an hour
 #   make fuzz       every fuzz target for SECONDS=60 seconds
 #   make format     clang-format over the sources
 #   make tidy       the house rules, every header by itself, and clang-tidy over what changed
@@ -21,7 +22,7 @@ SUITES ?=
 
 all: release
 
-release dev tsan:
+release dev:
 	@tools/install build $(if $(filter-out release,$@),test)
 	cmake --preset $@ $(QUIET)
 	cmake --build --preset $@ --target outrigger
@@ -32,6 +33,10 @@ demo: release
 test:
 	@tools/install build test
 	@tools/test $(SUITES)
+
+tsan:
+	@tools/install build test
+	@tools/test --races $(SUITES)
 
 bench: release
 	@tools/install bench

@@ -46,6 +46,8 @@ class Outcomes(unittest.TestCase):
     def setUp(self):
         self.logs = tempfile.TemporaryDirectory()
         runner.LOGS = pathlib.Path(self.logs.name)
+        runner.RACES = runner.LOGS / "races"
+        runner.RACES.mkdir()
         self.addCleanup(self.logs.cleanup)
 
     def outcome(self, script, seconds_max=20):
@@ -62,6 +64,10 @@ class Outcomes(unittest.TestCase):
         self.assertEqual(self.outcome("echo 3 passed, 0 failed; exit 3"), (3, 1))
         self.assertEqual(self.outcome("echo 3 passed, 0 failed; kill -9 $$"), (3, 1))
         self.assertEqual(self.outcome("exec tail -f /dev/null", seconds_max=1), (0, 1))
+
+    def test_a_race_is_a_failure_of_a_suite_that_is_well_otherwise(self):
+        report = f"echo 'SUMMARY: ThreadSanitizer: data race' > {runner.RACES}/probe.1234"
+        self.assertEqual(self.outcome(f"{report}; echo 3 passed, 0 failed"), (3, 1))
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ class Peer1 {
  public:
   Peer1() {
     listener_->start([this](int fd, Peer peer) {
-      connections_.push_back(std::make_unique<Connection>(fd, std::move(peer)));
+      connections_.push_back(std::make_unique<Connection>(*this, fd, std::move(peer)));
     });
   }
   [[nodiscard]] Endpoint endpoint() const {
@@ -180,20 +180,25 @@ class Peer1 {
     return to;
   }
   [[nodiscard]] std::size_t connections() const noexcept { return connections_.size(); }
+  [[nodiscard]] const std::string& received() const noexcept { return received_; }
 
  private:
   struct Connection final : Transport::Events {
-    Connection(int fd, Peer peer) : transport(make_socket_transport(fd, std::move(peer))) {
+    Connection(Peer1& owner, int fd, Peer peer)
+        : owner(owner), transport(make_socket_transport(fd, std::move(peer))) {
       transport->start(*this);
     }
-    void on_bytes(std::string_view) override {
+    void on_bytes(std::string_view bytes) override {
+      owner.received_ += bytes;
       transport->send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     }
     void on_end() override { transport->close(); }
     void on_error(const Error&) override {}
     void on_drained() override {}
+    Peer1& owner;
     std::unique_ptr<Transport> transport;
   };
+  std::string received_;
   std::unique_ptr<Listener> listener_ = Listener::bind("127.0.0.1", 0).value();
   std::vector<std::unique_ptr<Connection>> connections_;
 };
@@ -214,6 +219,39 @@ Task<std::size_t> unsendable_requests() {
 }
 TEST(HttpClient, ARequestThatCannotBeSentCostsNoConnection) {
   EXPECT_EQ(run(unsendable_requests()), 1U);
+}
+
+Task<void> wrong_lengths() {
+  Peer1 peer;
+  Client client;
+  for (const std::string_view body : {"", "abc", "abcdGET /smuggled HTTP/1.1\r\n\r\n"}) {
+    auto pipe = std::make_shared<Pipe>();
+    if (!body.empty()) pipe->push(body);
+    pipe->finish();
+    Request request = make_request("POST", Body(pipe));
+    request.content_length = 4;
+    auto answer = co_await fetch(client, peer.endpoint(), std::move(request));
+    EXPECT_EQ(answer ? Code::ok : answer.error().code(), Code::invalid_argument);
+  }
+  auto pipe = std::make_shared<Pipe>();
+  pipe->push(std::string_view("abcd"));
+  pipe->finish();
+  Request request = make_request("POST", Body(pipe));
+  request.content_length = 4;
+  auto fine = co_await fetch(client, peer.endpoint(), std::move(request));
+  EXPECT_EQ(fine.value_or("error"), "ok");
+  // A field that says otherwise is not what goes out.
+  Request whole = make_request("POST", "abcd");
+  whole.headers.add("content-length", "2");
+  auto other = co_await fetch(client, peer.endpoint(), std::move(whole));
+  EXPECT_EQ(other.value_or("error"), "ok");
+  EXPECT_EQ(peer.connections(), 4U);
+  EXPECT_EQ(peer.received().find("smuggled"), std::string::npos);
+  EXPECT_EQ(peer.received().find("Content-Length: 2"), std::string::npos);
+  co_await client.close();
+}
+TEST(HttpClient, ABodyOfAnotherLengthThanDeclaredFailsAndCostsItsConnection) {
+  run(wrong_lengths());
 }
 
 Task<void> forgotten_connections() {

@@ -30,7 +30,7 @@ class Cancellation {
   };
 
   Cancellation() = default;
-  /// Also requested when `parent` is (nullptr: no parent). The parent must live longer.
+  /// Also requested when `parent` is (nullptr: no parent). Whichever dies first leaves the other.
   explicit Cancellation(Cancellation* parent);
   Cancellation(const Cancellation&) = delete;
   Cancellation& operator=(const Cancellation&) = delete;

@@ -13,8 +13,6 @@ bool is_grpc(const Response& response) {
          (response.status == 200 && content_subtype(response.headers.value("content-type")));
 }
 
-Status status_of_error(const Error& error) { return to_status(error); }
-
 Result<std::string> single_message(std::string_view bytes, std::string_view encoding,
                                    std::size_t bytes_max) {
   Deframer deframer(bytes_max);
@@ -26,10 +24,33 @@ Result<std::string> single_message(std::string_view bytes, std::string_view enco
   return std::string(message);
 }
 
+/// When a call must have ended. The server knows it too and may be the first to cancel.
+class Deadline {
+ public:
+  explicit Deadline(const std::optional<Duration>& timeout) {
+    // Where there is no such time point, there is no end.
+    if (timeout && *timeout < TimePoint::max() - now()) at_ = now() + *timeout;
+  }
+  /// What to say of a call that failed so.
+  [[nodiscard]] Error blame(Error error) const {
+    if (error.code() != Code::cancelled || !at_ || now() < *at_) return error;
+    return Error(Code::deadline_exceeded, "context deadline exceeded");
+  }
+
+ private:
+  static TimePoint now() noexcept { return std::chrono::steady_clock::now(); }
+  std::optional<TimePoint> at_;
+};
+
 class Stream final : public ClientStream, public std::enable_shared_from_this<Stream> {
  public:
-  Stream(std::size_t message_bytes_max)
-      : message_bytes_max_(message_bytes_max), deframer_(message_bytes_max) {}
+  Stream(const CallOptions& options, Cancellation* channel)
+      : cancellation(std::make_shared<Cancellation>(channel)),
+        message_bytes_max_(options.message_bytes_max),
+        deadline_(options.timeout),
+        deframer_(options.message_bytes_max) {
+    if (options.timeout) timer_.start(*options.timeout);
+  }
   ~Stream() override { cancel(); }
 
   Task<Result<>> write(std::string message) override {
@@ -52,12 +73,13 @@ class Stream final : public ClientStream, public std::enable_shared_from_this<St
         co_return std::string(message);
       }
       if (input_ended_) {
+        timer_.stop();
         const Status status = status_of_response(response_, trailers_);
         if (!status.ok()) co_return std::unexpected(to_error(status));
         co_return std::optional<std::string>();
       }
       auto chunk = co_await next_chunk();
-      if (!chunk) co_return std::unexpected(std::move(chunk).error());
+      if (!chunk) co_return std::unexpected(deadline_.blame(std::move(chunk).error()));
       chunk_ = *std::move(chunk);
       deframer_.feed(chunk_);
     }
@@ -69,25 +91,29 @@ class Stream final : public ClientStream, public std::enable_shared_from_this<St
     co_return response_.headers;
   }
   const Headers& trailers() const noexcept override { return trailers_; }
-  void cancel() noexcept override {
-    cancellation->request();
-    out->close();
-    if (response_.body.stream) response_.body.stream->close();
-  }
+  void cancel() noexcept override { end_for(Code::cancelled); }
 
   std::shared_ptr<Pipe> out = std::make_shared<Pipe>();
-  std::shared_ptr<Cancellation> cancellation = std::make_shared<Cancellation>();
+  /// The task may outlive the stream object, so its cancellation is shared.
+  std::shared_ptr<Cancellation> cancellation;
   /// Set by the task that sends the request, which does not keep this object alive.
   std::shared_ptr<Completion<Response>> head = std::make_shared<Completion<Response>>();
 
  private:
+  void end_for(Code reason) noexcept {
+    timer_.stop();
+    cancellation->request(reason);
+    out->close();
+    if (response_.body.stream) response_.body.stream->close();
+  }
   Task<Result<>> await_head() {
     if (failed_) co_return std::unexpected(*failed_);
     if (!headed_) {
       auto response = co_await head->wait();
       if (!response) {
-        if (head->is_set()) failed_ = response.error();
-        co_return std::unexpected(std::move(response).error());
+        if (!head->is_set()) co_return std::unexpected(std::move(response).error());
+        failed_ = deadline_.blame(std::move(response).error());
+        co_return std::unexpected(*failed_);
       }
       headed_ = true;
       response_ = *std::move(response);
@@ -113,6 +139,8 @@ class Stream final : public ClientStream, public std::enable_shared_from_this<St
   }
 
   std::size_t message_bytes_max_;
+  Deadline deadline_;
+  Timer timer_{[this] { end_for(Code::deadline_exceeded); }};
   Deframer deframer_;
   Response response_;
   Headers trailers_;
@@ -198,6 +226,7 @@ Task<Result<Reply>> Channel::unary(std::string path, std::string message, CallOp
   request.body = std::move(frame);
   auto work =
       exchange(impl_->client, impl_->endpoint, std::move(request), options.message_bytes_max);
+  const Deadline deadline(options.timeout);
   Result<Reply> reply;
   if (options.timeout) {
     reply = co_await with_timeout(std::move(work), *options.timeout);
@@ -208,7 +237,7 @@ Task<Result<Reply>> Channel::unary(std::string path, std::string message, CallOp
   Cancellation* mine = co_await this_cancellation();
   if (mine != nullptr && mine->requested()) co_return reply;
   Reply failed;
-  failed.status = status_of_error(reply.error());
+  failed.status = to_status(deadline.blame(std::move(reply).error()));
   co_return failed;
 }
 
@@ -230,10 +259,9 @@ Task<void> run_stream(Client& client, Endpoint endpoint, Request request,
 }  // namespace
 
 std::shared_ptr<ClientStream> Channel::stream(std::string path, CallOptions options) {
-  auto stream = std::make_shared<Stream>(options.message_bytes_max);
+  auto stream = std::make_shared<Stream>(options, &impl_->scope.cancellation());
   Request request = head(std::move(path), options);
   request.body = Body(stream->out);
-  // The task may outlive the stream object, so its cancellation is shared.
   impl_->scope.spawn(run_stream(impl_->client, impl_->endpoint, std::move(request), stream->head,
                                 stream->cancellation));
   return stream;

@@ -71,8 +71,10 @@ Headers end_of(const Call& call, const Status& status) {
 /// A streaming call: the method's view of it, and what keeps it alive.
 class StreamCall final : public ServerStream, Pipe::ProducerEvents {
  public:
-  StreamCall(std::shared_ptr<Call> call, Terms terms, Body body, std::size_t message_bytes_max)
+  StreamCall(std::shared_ptr<Call> call, Terms terms, Body body, std::size_t message_bytes_max,
+             Cancellation* service)
       : call(std::move(call)),
+        cancellation(service),
         terms_(std::move(terms)),
         body_(std::move(body)),
         message_bytes_max_(message_bytes_max),
@@ -259,8 +261,9 @@ Task<Response> Service::Impl::stream(Method& method, std::shared_ptr<Call> call,
   call->streaming = true;
   auto terms = read_terms(*call);
   if (!terms) co_return refuse(*call, terms.error());
-  auto stream = std::make_shared<StreamCall>(std::move(call), *std::move(terms),
-                                             std::move(request.body), options.message_bytes_max);
+  auto stream =
+      std::make_shared<StreamCall>(std::move(call), *std::move(terms), std::move(request.body),
+                                   options.message_bytes_max, &scope.cancellation());
   scope.spawn(run_stream(method, stream), stream->cancellation);
   auto head = co_await stream->head.wait();
   if (!head) {

@@ -50,8 +50,31 @@ Task<Result<>> compress_each(Call& call, ServerStream& stream) {
 }
 Task<Result<std::string>> big(Call&, std::string) { co_return std::string(2000, 'b'); }
 
+Task<Result<>> stall(Call&, ServerStream& stream) {
+  stream.send_headers();
+  Completion<> never;
+  auto result = co_await never.wait();
+  co_return result;
+}
+
+/// A server that knows no deadlines, and never ends a call: some it does not even begin to answer.
+class Endless final : public RequestHandler {
+ public:
+  Task<Response> handle(Request request) override {
+    Response response;
+    if (request.target != "/t.T/Head") {
+      Completion<> never;
+      [[maybe_unused]] const auto cancelled = co_await never.wait();
+      co_return response;
+    }
+    response.headers.add("content-type", "application/grpc");
+    response.body = Body(std::make_shared<Pipe>());
+    co_return response;
+  }
+};
+
 struct Fixture {
-  Fixture() {
+  explicit Fixture(RequestHandler* other = nullptr) {
     for (auto& service : services) {
       service.unary("/t.T/Echo", echo);
       service.unary("/t.T/Refuse", refuse);
@@ -60,11 +83,13 @@ struct Fixture {
       service.unary("/t.T/Big", big);
       service.stream("/t.T/Chat", chat);
       service.stream("/t.T/CompressEach", compress_each);
+      service.stream("/t.T/Stall", stall);
     }
     ServerOptions options;
     options.grpc = true;
-    server = std::make_unique<Server>(
-        loops, std::vector<RequestHandler*>{&services[0], &services[1]}, options);
+    std::vector<RequestHandler*> handlers = {&services[0], &services[1]};
+    if (other != nullptr) handlers = {other, other};
+    server = std::make_unique<Server>(loops, std::move(handlers), options);
     loops.start();
     auto listener = Listener::bind("127.0.0.1", 0).value();
     endpoint.address = {"127.0.0.1", listener->port()};
@@ -89,8 +114,8 @@ struct Fixture {
 };
 
 template <class F>
-void with_channel(F use) {
-  Fixture fixture;
+void with_channel(F use, RequestHandler* other = nullptr) {
+  Fixture fixture(other);
   auto scenario = [](Endpoint to, F inner) -> Task<void> {
     Client client;
     {
@@ -191,6 +216,26 @@ Task<void> chatting(Channel& channel) {
 }
 TEST(Grpc, StreamsTalkBothWaysAndEndWithAStatus) { with_channel(chatting); }
 
+Task<void> deadlines(Channel& channel) {
+  CallOptions hasty;
+  hasty.timeout = 20ms;
+  for (const std::string path : {"/t.T/Head", "/t.T/Nothing"}) {
+    auto unary = co_await channel.unary(path, "", hasty);
+    EXPECT_EQ(unary->status.code, Code::deadline_exceeded) << path;
+    EXPECT_EQ(unary->status.message, "context deadline exceeded");
+    auto stream = channel.stream(path, hasty);
+    auto written = co_await stream->write("hello");
+    EXPECT_TRUE(written);
+    auto end = co_await stream->read();
+    EXPECT_EQ(end ? Code::ok : end.error().code(), Code::deadline_exceeded) << path;
+    EXPECT_EQ(end ? "" : end.error().message(), "context deadline exceeded");
+  }
+}
+TEST(Grpc, AClientEndsACallAtItsDeadlineWhateverTheServerDoes) {
+  Endless server;
+  with_channel(deadlines, &server);
+}
+
 Task<void> refusals(Channel& channel) {
   auto huge = co_await channel.unary("/t.T/Echo", std::string(5U << 20, 'x'), {});
   EXPECT_EQ(huge->status.message, "grpc: received message larger than max (5242880 vs. 4194304)");
@@ -241,6 +286,34 @@ TEST(Grpc, ACompressedMessageWithoutAnEncodingIsRefused) {
   const auto raw = send_raw("/t.T/Echo", {}, frame_of("hi", true));
   EXPECT_EQ(raw.response.headers.value("grpc-status"), "13");
 }
+
+Task<void> drained_channel(Channel& channel) {
+  // Its message is never answered, not even by a head.
+  auto waiting = channel.stream("/t.T/Chat", {});
+  co_await channel.drain();
+  auto answer = co_await waiting->read();
+  EXPECT_EQ(answer ? Code::ok : answer.error().code(), Code::cancelled);
+}
+TEST(Grpc, AChannelThatDrainsEndsTheStreamsThatStillWaitForTheirHead) {
+  with_channel(drained_channel);
+}
+
+Task<void> drained_service() {
+  Service service;
+  service.stream("/t.T/Stall", stall);
+  Request request;
+  request.method = "POST";
+  request.target = "/t.T/Stall";
+  request.headers.add("content-type", "application/grpc");
+  request.body = Body(std::make_shared<Pipe>());
+  auto response = co_await service.handle(std::move(request));
+  EXPECT_TRUE(response.body.is_stream());
+  co_await service.drain();
+  auto rest = co_await response.body.stream->read();
+  EXPECT_EQ(rest.value_or("error"), "");
+  EXPECT_EQ(response.body.stream->trailers().value("grpc-status"), "1");
+}
+TEST(Grpc, AServiceThatDrainsEndsItsStreams) { run(drained_service()); }
 
 }  // namespace
 }  // namespace outrigger::net::grpc

@@ -387,6 +387,17 @@ TEST(Proxy, KeepsStatusDetailsAndTrailers) {
   }
 }
 
+TEST(Proxy, CountsCallsToFarAndOwnApplications) {
+  Net net;
+  for (const std::string app : {"grpc-app", "caller"}) {
+    net.unary(net.caller.grpc_server->port, "/test.Echo/Fail", "", {{"dapr-app-id", app}});
+    const std::string text = net.caller.metrics.render();
+    const std::string name = "dapr_runtime_service_invocation_req_sent_total{";
+    const std::string labels = R"(app_id="caller",dst_app_id=")" + app + R"(",type="unary"} 1)";
+    EXPECT_NE(text.find(name + labels), std::string::npos) << text;
+  }
+}
+
 TEST(Proxy, CancelsTheFarCallWhenTheClientLeaves) {
   Net net;
   const auto leave = [](Net* net) -> Task<bool> {

@@ -46,6 +46,18 @@ bool takes_grpc(const app::Channel& channel) {
   return channel.is_grpc() || channel.options().protocol == app::ChannelOptions::Protocol::h2c;
 }
 
+ServiceMetrics::CallType type_of(const net::Request& request) {
+  const bool streaming = is_truthy(request.headers.value(kStream));
+  return streaming ? ServiceMetrics::CallType::streaming : ServiceMetrics::CallType::unary;
+}
+
+/// The status as far as it is known: a stream has begun well.
+Status status_now(const Result<net::Response>& response) {
+  if (!response) return net::grpc::to_status(response.error());
+  if (response->body.is_stream()) return {};
+  return net::grpc::status_of_response(*response, response->body.trailers);
+}
+
 }  // namespace
 
 void report_end(net::Response& response, std::move_only_function<void(const Status&)> ended) {
@@ -93,11 +105,21 @@ Task<Result<net::Response>> Proxy::pass_on(std::shared_ptr<Call> call, net::Requ
                    "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata");
   }
   OUT_CO_TRY(auto app, parse_app_name(name, service_.identity().app_namespace));
+  std::string asked(request.headers.value(kAppId));
   request.headers.remove(kAppId);
   // A token that has been asked for and found right is not shown to others.
   if (!call->metadata.contains(kApiToken)) request.headers.remove(kApiToken);
   if (app.id == service_.identity().app_id) {
+    const auto type = type_of(request);
+    const TimePoint started = std::chrono::steady_clock::now();
     auto response = co_await to_own_app(std::move(call), std::move(request));
+    // As upstream: the application that calls itself counts too, if it names itself so.
+    if (!asked.empty()) {
+      const ServiceMetrics& metrics = service_.metrics().service;
+      metrics.invocation_request_sent(asked, type);
+      metrics.invocation_response_received(asked, static_cast<int>(status_now(response).code), type,
+                                           std::chrono::steady_clock::now() - started);
+    }
     co_return response;
   }
   peers::Target target{.app_id = std::move(app.id), .app_namespace = std::move(app.app_namespace)};
@@ -137,9 +159,7 @@ Task<Result<std::string>> Proxy::locate(peers::Target target) {
 
 Task<Result<net::Response>> Proxy::to_sidecar(peers::Target target, net::Request request,
                                               TraceContext trace) {
-  const bool streaming = is_truthy(request.headers.value(kStream));
-  const auto type =
-      streaming ? ServiceMetrics::CallType::streaming : ServiceMetrics::CallType::unary;
+  const auto type = type_of(request);
   request.headers.set(kCallerId, service_.identity().app_id);
   request.headers.set(kCalleeId, target.app_id);
   set_trace(request.headers, trace);
@@ -153,11 +173,7 @@ Task<Result<net::Response>> Proxy::to_sidecar(peers::Target target, net::Request
     const TimePoint started = std::chrono::steady_clock::now();
     auto response = co_await service_.peers().send(target, address, std::move(request));
     const Duration elapsed = std::chrono::steady_clock::now() - started;
-    const Status status =
-        response ? (response->body.is_stream()
-                        ? Status()
-                        : net::grpc::status_of_response(*response, response->body.trailers))
-                 : net::grpc::to_status(response.error());
+    const Status status = status_now(response);
     metrics.invocation_response_received(target.app_id, static_cast<int>(status.code), type,
                                          elapsed);
     if (response || status.code != Code::unavailable) co_return response;

@@ -42,8 +42,7 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
   }
 
   void start(Events& events) override {
-    events_ = &events;
-    if (watch_.is_open()) return;
+    if (std::exchange(events_, &events) != nullptr) return pause_reading(false);
     auto opened = watch_.open(fd_, *this, true, false);
     OUT_ASSERT(opened.has_value());
   }

@@ -88,7 +88,7 @@ Result<> use_roots(SSL_CTX* context, const std::string& pem) {
 }
 
 /// TLS between an owner and a plain transport: two memory buffers and OpenSSL in the middle.
-class TlsTransport final : public Transport, Transport::Events {
+class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
  public:
   TlsTransport(std::unique_ptr<Transport> inner, SslPtr ssl, bool server)
       : inner_(std::move(inner)), ssl_(std::move(ssl)), peer_(inner_->peer()) {
@@ -102,20 +102,21 @@ class TlsTransport final : public Transport, Transport::Events {
     }
   }
   ~TlsTransport() override {
+    loop_.withdraw(*this);
     if (gone_ != nullptr) *gone_ = true;
   }
 
   void start(Transport::Events& events) override {
     events_ = &events;
-    if (started_) return;
-    started_ = true;
+    if (std::exchange(started_, true)) return pause_reading(false);
     inner_->start(*this);
-    bool gone = false;
-    bool* const outer = std::exchange(gone_, &gone);
-    step();
-    if (!gone) gone_ = outer;
+    guarded_step();
   }
-  void pause_reading(bool paused) override { inner_->pause_reading(paused); }
+  void pause_reading(bool paused) override {
+    inner_->pause_reading(paused);
+    // What came before the pause may wait undecrypted. Not here: the owner may be in a callback.
+    if (std::exchange(paused_, paused) && !paused && !closed_) loop_.at_turn_end(*this);
+  }
   bool peer_ended() const noexcept override { return inner_->peer_ended(); }
   void send(std::string bytes) override {
     if (closed_ || bytes.empty()) return;
@@ -152,23 +153,32 @@ class TlsTransport final : public Transport, Transport::Events {
   // Transport::Events
   void on_bytes(std::string_view bytes) override {
     BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
-    bool gone = false;
-    bool* const outer = std::exchange(gone_, &gone);
-    step();
-    if (!gone) gone_ = outer;
+    guarded_step();
   }
   void on_end() override {
     if (!secured_) {
       return give_up(Error(Code::unavailable, "TLS handshake with " + peer_.address + ": EOF"));
     }
-    if (!ended_) {
-      // Cut off without close_notify: what follows a length or a frame knows how much was due.
-      ended_ = true;
-      events_->on_end();
-    }
+    inner_ended_ = true;
+    guarded_step();
   }
   void on_error(const Error& error) override { give_up(error); }
   void on_drained() override { events_->on_drained(); }
+
+  void on_turn_end() override {
+    if (!closed_) guarded_step();
+  }
+
+  void guarded_step() {
+    bool gone = false;
+    bool* const outer = std::exchange(gone_, &gone);
+    step();
+    if (!gone) {
+      gone_ = outer;
+    } else if (outer != nullptr) {
+      *outer = true;
+    }
+  }
 
   // Handshake or decryption, as far as the bytes go. The owner may destroy this in a callback.
   void step() {
@@ -197,7 +207,7 @@ class TlsTransport final : public Transport, Transport::Events {
 
   void decrypt(bool& gone) {
     std::string plain(kRecordBytes, '\0');
-    while (!closed_) {
+    while (!closed_ && !paused_) {
       ERR_clear_error();
       const int count = SSL_read(ssl_.get(), plain.data(), static_cast<int>(plain.size()));
       if (count > 0) {
@@ -207,8 +217,10 @@ class TlsTransport final : public Transport, Transport::Events {
       }
       const int why = SSL_get_error(ssl_.get(), count);
       flush();
-      if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return;
-      if (why == SSL_ERROR_ZERO_RETURN) {
+      const bool waiting = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+      if (waiting && !inner_ended_) return;
+      // Cut off without close_notify: what follows a length or a frame knows how much was due.
+      if (waiting || why == SSL_ERROR_ZERO_RETURN) {
         if (!std::exchange(ended_, true)) events_->on_end();
         return;
       }
@@ -265,6 +277,7 @@ class TlsTransport final : public Transport, Transport::Events {
     OPENSSL_free(der);
   }
 
+  Loop& loop_ = Loop::current();
   std::unique_ptr<Transport> inner_;
   SslPtr ssl_;
   BIO* in_ = nullptr;   // Owned by ssl_.
@@ -274,6 +287,8 @@ class TlsTransport final : public Transport, Transport::Events {
   std::string early_;  // Given to send() before the handshake ended.
   bool started_ = false;
   bool secured_ = false;
+  bool paused_ = false;
+  bool inner_ended_ = false;
   bool ended_ = false;
   bool closed_ = false;
   bool finish_wanted_ = false;

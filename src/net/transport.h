@@ -35,7 +35,8 @@ class Transport {
   };
 
   virtual ~Transport() = default;
-  /// Begins to read. Called again, it hands the callbacks over to another owner.
+  /// Begins to read. Called again, it hands the callbacks over to another owner, and reads on if it
+  /// was paused.
   virtual void start(Events& events) = 0;
   /// Stops and restarts the callbacks with bytes: back-pressure to the peer.
   virtual void pause_reading(bool paused) = 0;

@@ -8,17 +8,23 @@ namespace outrigger::net {
 namespace http {
 namespace {
 
-/// The handshake of a connection whose protocol ALPN decides.
+/// The handshake of a connection whose protocol ALPN decides. What the server says right behind it
+/// (HTTP/2: its SETTINGS) waits for the next owner.
 class Handshake final : public Transport::Events {
  public:
+  explicit Handshake(Transport& transport) : transport_(transport) {}
   Completion<> done;
-  void on_bytes(std::string_view) override {
-    done.set(fail(Code::unavailable, "the server spoke before its turn"));
-  }
+  void on_bytes(std::string_view) override {}  // None: neither before the end nor behind it.
   void on_end() override { done.set(fail(Code::unavailable, "EOF in the TLS handshake")); }
   void on_error(const Error& error) override { done.set(std::unexpected(error)); }
   void on_drained() override {}
-  void on_secured() override { done.set({}); }
+  void on_secured() override {
+    transport_.pause_reading(true);
+    done.set({});
+  }
+
+ private:
+  Transport& transport_;
 };
 
 // Attempts of a request that its peers leave unprocessed, each on another connection if it can be.
@@ -157,7 +163,7 @@ Task<Result<std::unique_ptr<Transport>>> open_transport(Endpoint endpoint) {
 /// The transport with its handshake done, for the protocol to be known.
 Task<Result<std::unique_ptr<Transport>>> open_secured(Endpoint endpoint) {
   OUT_CO_TRY(auto transport, co_await open_transport(endpoint));
-  http::Handshake handshake;
+  http::Handshake handshake(*transport);
   transport->start(handshake);
   auto secured = co_await handshake.done.wait();
   if (!secured) co_return std::unexpected(std::move(secured).error());

@@ -296,5 +296,102 @@ TEST(Tls, AlpnChoosesTheVersionAndTheNameIsVerified) {
   with_client([&](Client& client) { return distrust(client, to); });
 }
 
+/// A transport whose bytes the test carries over by hand, paused or not.
+class HandTransport final : public Transport {
+ public:
+  explicit HandTransport(std::string& sent) : sent_(sent) {}
+  void start(Events& events) override { to = &events; }
+  void pause_reading(bool) override {}
+  void send(std::string bytes) override { sent_ += bytes; }
+  std::size_t unsent() const noexcept override { return 0; }
+  void finish_sending() override {}
+  void close() noexcept override {}
+  const Peer& peer() const noexcept override { return peer_; }
+  Events* to = nullptr;
+
+ private:
+  std::string& sent_;
+  Peer peer_;
+};
+
+/// What an owner of a transport hears; it pauses as often as it is told to.
+struct Listening final : Transport::Events {
+  explicit Listening(Transport& transport, int pauses) : transport(transport), pauses(pauses) {}
+  void pause() {
+    if (pauses-- > 0) transport.pause_reading(true);
+  }
+  void on_bytes(std::string_view bytes) override {
+    heard += bytes;
+    pause();
+  }
+  void on_end() override { heard += "END"; }
+  void on_error(const Error& error) override { heard += error.message(); }
+  void on_drained() override {}
+  void on_secured() override { pause(); }
+  Transport& transport;
+  int pauses;
+  std::string heard;
+};
+
+Task<void> next_turn() {
+  Completion<> turned;
+  Loop::current().post([&turned] { turned.set({}); });
+  [[maybe_unused]] auto done = co_await turned.wait();
+  Completion<> again;
+  Loop::current().post([&again] { again.set({}); });
+  done = co_await again.wait();
+}
+
+Task<void> paused_tls() {
+  const auto [certificate, key] = self_signed();
+  TlsOptions options;
+  options.certificate_chain_pem = certificate;
+  options.private_key_pem = key;
+  auto server_tls = TlsContext::server(options).value();
+  TlsOptions trust;
+  trust.ca_pem = certificate;
+  auto client_tls = TlsContext::client(trust).value();
+  std::string from_server;
+  std::string from_client;
+  auto server_wire = std::make_unique<HandTransport>(from_server);
+  auto client_wire = std::make_unique<HandTransport>(from_client);
+  HandTransport& to_server = *server_wire;
+  HandTransport& to_client = *client_wire;
+  auto server = server_tls->accept(std::move(server_wire));
+  auto client = client_tls->connect(std::move(client_wire), "test.local");
+  Listening at_server(*server, 0);
+  Listening first(*client, 1);
+  server->start(at_server);
+  server->send("hello");
+  client->start(first);
+  to_server.to->on_bytes(std::exchange(from_client, {}));
+  to_client.to->on_bytes(std::exchange(from_server, {}));
+  to_server.to->on_bytes(std::exchange(from_client, {}));
+  to_client.to->on_bytes(std::exchange(from_server, {}));
+  co_await next_turn();
+  EXPECT_EQ(first.heard, "");  // It has paused at the end of the handshake.
+  Listening second(*client, 1);
+  client->start(second);
+  co_await next_turn();
+  EXPECT_EQ(second.heard, "hello");  // And paused again.
+  server->send("one");
+  server->send("two");
+  server->finish_sending();
+  to_client.to->on_bytes(std::exchange(from_server, {}));
+  to_client.to->on_end();
+  co_await next_turn();
+  EXPECT_EQ(second.heard, "hello");
+  second.pauses = 1;
+  client->pause_reading(false);
+  EXPECT_EQ(second.heard, "hello");  // Never inside the call.
+  co_await next_turn();
+  EXPECT_EQ(second.heard, "helloone");
+  client->pause_reading(false);
+  co_await next_turn();
+  EXPECT_EQ(second.heard, "helloonetwoEND");
+  EXPECT_EQ(first.heard, "");
+}
+TEST(Tls, NothingIsDecryptedWhileReadingIsPausedAndNothingIsLost) { run(paused_tls()); }
+
 }  // namespace
 }  // namespace outrigger::net

@@ -8,7 +8,10 @@
 namespace outrigger {
 namespace {
 constexpr auto kIdleLife = std::chrono::seconds(10);
-}
+// Of name lookups: more would only wait for the same resolver.
+constexpr unsigned kLookupThreads = 8;
+constexpr std::size_t kLookupQueue = 1024;
+}  // namespace
 
 struct BlockingPool::Impl {
   Impl(unsigned threads_max, std::size_t queue_max)
@@ -60,6 +63,11 @@ BlockingPool::~BlockingPool() {
 
 BlockingPool& BlockingPool::shared() {
   static BlockingPool pool;
+  return pool;
+}
+
+BlockingPool& BlockingPool::lookups() {
+  static BlockingPool pool(kLookupThreads, kLookupQueue);
   return pool;
 }
 

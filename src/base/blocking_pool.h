@@ -6,7 +6,7 @@
 
 namespace outrigger {
 
-/// Threads for libraries that block (SQLite, getaddrinfo, file reads). Threads start when needed
+/// Threads for calls that block (SQLite, getaddrinfo, file reads). Threads start when needed
 /// and end after being idle for a while; the queue is bounded: when it is full, callers get
 /// Code::resource_exhausted, which is the back-pressure.
 class BlockingPool {
@@ -18,6 +18,9 @@ class BlockingPool {
 
   /// The process's own pool.
   static BlockingPool& shared();
+  /// The process's pool for name lookups only: they may hang for as long as the resolver likes, and
+  /// files and databases must not wait behind them.
+  static BlockingPool& lookups();
 
   /// Runs `work` on a pool thread. From any thread; false if the queue is full.
   bool submit(std::move_only_function<void()> work);

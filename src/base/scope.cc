@@ -84,7 +84,10 @@ Task<void> RemoteCall::run_there() {
   target_.post([self = shared_from_this()] {
     self->scope_.reset();
     Loop& home = self->home_;
-    home.post([self] { self->done_.set({}); });
+    home.post([self] {
+      self->leave();
+      self->done_.set({});
+    });
   });
 }
 

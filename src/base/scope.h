@@ -59,7 +59,7 @@ T run(Task<T> task) {
   return run_on(loop, std::move(task));
 }
 
-/// The same on a given loop that is not running.
+/// The same on a given loop that is not running, and that nobody stops before the task's end.
 template <class T>
 T run_on(Loop& loop, Task<T> task) {
   std::optional<T> value;
@@ -74,6 +74,7 @@ T run_on(Loop& loop, Task<T> task) {
     scope.spawn(store(std::move(task), &value));
   });
   loop.run_until([&] { return started && scope.running() == 0; });
+  OUT_ASSERT(value.has_value());  // The loop was not stopped.
   return std::move(*value);
 }
 template <>
@@ -85,10 +86,12 @@ inline void run_on(Loop& loop, Task<void> task) {
     scope.spawn(std::move(task));
   });
   loop.run_until([&] { return started && scope.running() == 0; });
+  OUT_ASSERT(started);
 }
 
 /// Runs `make()` on another loop and gives its result back on this one. A cancellation here is
-/// passed over there; this call returns when the task there has ended.
+/// passed over there; this call returns when the task there has ended. `make` and the result are
+/// destroyed here.
 template <class T>
 Task<Result<T>> call_on(Loop& target, std::move_only_function<Task<Result<T>>()> make);
 
@@ -104,7 +107,8 @@ class RemoteCall : public std::enable_shared_from_this<RemoteCall> {
   [[nodiscard]] auto wait() { return done_.wait(); }
 
  protected:
-  virtual Task<void> work() = 0;  // Runs on the target loop.
+  virtual Task<void> work() = 0;      // Runs on the target loop.
+  virtual void leave() noexcept = 0;  // Home loop: the work has ended.
 
  private:
   Task<void> run_there();
@@ -126,6 +130,8 @@ class TypedRemoteCall final : public RemoteCall {
     auto value = co_await make_();
     result.emplace(std::move(value));
   }
+  // This object may die with the target's last message, over there.
+  void leave() noexcept override { make_ = nullptr; }
   std::move_only_function<Task<Result<T>>()> make_;
 };
 
@@ -143,7 +149,9 @@ Task<Result<T>> call_on(Loop& target, std::move_only_function<Task<Result<T>>()>
   }
   auto call = std::make_shared<detail::TypedRemoteCall<T>>(home, target, std::move(make));
   co_await detail::await_remote(call);
-  co_return std::move(*call->result);
+  auto result = std::move(*call->result);
+  call->result.reset();
+  co_return result;
 }
 
 }  // namespace outrigger

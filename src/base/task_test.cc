@@ -168,6 +168,46 @@ TEST(CallOn, ATimeoutHereCancelsTheTaskThere) {
   EXPECT_EQ(result.error().code(), Code::deadline_exceeded);
 }
 
+/// Notes if it is destroyed on another thread than its own.
+struct Homebound {
+  explicit Homebound(std::atomic<int>* strays) : strays(strays) {}
+  ~Homebound() {
+    if (std::this_thread::get_id() != home) ++*strays;
+  }
+  Homebound(const Homebound&) = delete;
+  Homebound& operator=(const Homebound&) = delete;
+  std::atomic<int>* strays;
+  std::thread::id home = std::this_thread::get_id();
+};
+Task<Result<std::shared_ptr<Homebound>>> hand_back(std::shared_ptr<Homebound> one) {
+  co_return one;
+}
+Task<void> call_with_homebound(Loop& there, std::atomic<int>* strays) {
+  using Made = std::shared_ptr<Homebound>;
+  for (int i = 0; i < 300; ++i) {
+    std::move_only_function<Task<Result<Made>>()> make =
+        [held = std::make_shared<Homebound>(strays)] { return hand_back(held); };
+    auto back = co_await call_on<Made>(there, std::move(make));
+    EXPECT_TRUE(back);
+  }
+}
+TEST(CallOn, WhatIsSentAlongAndWhatComesBackAreDestroyedAtHome) {
+  Loops others(1);
+  others.start();
+  std::atomic<int> strays = 0;
+  run(call_with_homebound(others[0], &strays));
+  EXPECT_EQ(strays, 0);
+}
+
+TEST(RunOnDeathTest, ALoopThatIsStoppedIsAMistakeThatIsTold) {
+  auto stopped = [] {
+    Loop loop;
+    loop.stop();
+    run_on(loop, ready(1));
+  };
+  EXPECT_DEATH(stopped(), "");
+}
+
 Task<Result<int>> blocking_answer() {
   std::move_only_function<Result<int>()> work = [] { return Result<int>(42); };
   auto answer = co_await BlockingPool::shared().run<int>(std::move(work));
@@ -194,6 +234,24 @@ TEST(BlockingPool, WorkMayEndWhenTheLoopThatAskedForItIsNoMore) {
   ASSERT_FALSE(given_up);
   EXPECT_EQ(given_up.error().code(), Code::deadline_exceeded);
   closed.unlock();  // The pool's end waits for the work's.
+}
+
+TEST(BlockingPool, HangingLookupsHoldUpNothingElse) {
+  std::mutex gate;
+  std::unique_lock closed(gate);
+  std::atomic<int> ended = 0;
+  constexpr int kJobs = 20;
+  for (int i = 0; i < kJobs; ++i) {
+    ASSERT_TRUE(BlockingPool::lookups().submit([&gate, &ended] {
+      {
+        const std::lock_guard wait(gate);
+      }
+      ++ended;
+    }));
+  }
+  EXPECT_EQ(run(blocking_answer()).value(), 42);
+  closed.unlock();
+  while (ended != kJobs) std::this_thread::yield();
 }
 
 TEST(Loop, ARemoteKnowsWhenItsLoopIsGone) {

@@ -157,7 +157,7 @@ Task<Result<std::vector<std::string>>> resolve(std::string host) {
   std::move_only_function<Result<std::vector<std::string>>()> work = [host] {
     return look_up(host);
   };
-  auto found = co_await BlockingPool::shared().run<std::vector<std::string>>(std::move(work));
+  auto found = co_await BlockingPool::lookups().run<std::vector<std::string>>(std::move(work));
   co_return found;
 }
 

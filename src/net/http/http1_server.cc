@@ -232,8 +232,11 @@ class Http1Server final : public Protocol,
     } else {
       line.framing = chunkable ? http1::Framing::chunked : http1::Framing::until_close;
     }
-    // Its length would be taken for that of what has not changed.
-    if (response.status == 304 && !response.content_length) line.framing = http1::Framing::none;
+    // Its length would be taken for that of what has not changed, or for that of what GET gets.
+    const bool unknown = is_head_ && response.body.whole.empty();
+    if ((response.status == 304 || unknown) && !response.content_length) {
+      line.framing = http1::Framing::none;
+    }
     close_after_ = !reusable || line.framing == http1::Framing::until_close;
     chunked_ = line.framing == http1::Framing::chunked;
     if (close_after_) {

@@ -332,8 +332,9 @@ void Exchange::send_response(Response response) {
     response.body.stream->close();
     response.body.stream.reset();
   }
+  const bool unknown = is_head_ && response.body.whole.empty();  // What GET gets may be longer.
   if (!grpc && !response.body.is_stream() && response.status != 204 && response.status != 304 &&
-      !response.content_length && response.body.trailers.empty()) {
+      !unknown && !response.content_length && response.body.trailers.empty()) {
     response.content_length = response.body.whole.size();
   }
   if (response.content_length && !response.headers.contains("content-length")) {

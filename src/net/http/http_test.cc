@@ -181,6 +181,25 @@ Task<void> too_large(Client& client, Endpoint to) {
     EXPECT_EQ(refused.error().code(), Code::unavailable);
   }
 }
+Task<void> head_answers(Client& client, Endpoint to) {
+  // Unknown, a stream of unknown length, and known.
+  for (const auto& [target, length] :
+       {std::pair("/echo", ""), std::pair("/large", ""), std::pair("/nothing", "12")}) {
+    auto answer = co_await client.send(to, make_request("HEAD", target));
+    EXPECT_TRUE(answer);
+    EXPECT_EQ(answer->headers.value("content-length"), length) << target;
+    EXPECT_FALSE(answer->headers.contains("transfer-encoding")) << target;
+    auto body = co_await answer->body.read_all(1);
+    EXPECT_EQ(body.value_or("error"), "");
+  }
+}
+// As Go's server answers.
+TEST_P(BothVersions, AnAnswerToHeadSaysALengthOnlyIfItIsKnown) {
+  Fixture fixture;
+  const Endpoint to = fixture.endpoint(GetParam());
+  with_client([&](Client& client) { return head_answers(client, to); });
+}
+
 TEST_P(BothVersions, ABodyAboveTheLimitIsRefused) {
   Fixture fixture;
   const Endpoint to = fixture.endpoint(GetParam());

@@ -15,6 +15,9 @@ constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // A connection that is being closed is read on for so long after its last answer has left, and is
 // given up if the client takes nothing of that answer for so long.
 constexpr auto kLinger = std::chrono::seconds(5);
+// The same at the end of the server when all has left: clients that ignore GOAWAY must not use up
+// the time that a shutdown has (5 s by default).
+constexpr auto kDrainLinger = std::chrono::seconds(1);
 // For the first bytes on a port that speaks HTTP/2 only (grpc-go: 120 s for a new connection).
 constexpr auto kPrefacePatience = std::chrono::seconds(120);
 
@@ -98,7 +101,7 @@ class ServerConnection final : public Transport::Events, Host {
     } else if (peer_ended_) {
       close(false);
     } else {
-      linger_.start(kLinger);
+      linger();
     }
   }
 
@@ -114,7 +117,7 @@ class ServerConnection final : public Transport::Events, Host {
       // while, because a reset could overtake our last answer.
       if (!std::exchange(closing_, true)) {
         transport_->finish_sending();
-        linger_.start(kLinger);
+        linger();
       }
       // What is due at the end of this turn may be all there is.
       if (peer_ended_) linger_.start(Duration::zero());
@@ -143,11 +146,16 @@ class ServerConnection final : public Transport::Events, Host {
     protocol_ = make_http2_server(*this, std::move(upgrade));
   }
 
+  void linger() { linger_.start(shard_.draining ? kDrainLinger : kLinger); }
   void on_linger() {
     const std::size_t left = transport_->unsent();
-    if (left == 0 || left >= unsent_before_) return close(false);
-    unsent_before_ = left;
-    linger_.start(kLinger);
+    const TimePoint now = shard_.loop.now();
+    if (left < unsent_before_) {
+      unsent_before_ = left;
+      taken_at_ = now;
+    }
+    if (left == 0 || now - taken_at_ >= kLinger) return close(false);
+    linger();
   }
 
   Shard& shard_;
@@ -156,6 +164,7 @@ class ServerConnection final : public Transport::Events, Host {
   std::string first_bytes_;
   Timer linger_{[this] { on_linger(); }};
   Timer patience_{[this] { close(false); }};
+  TimePoint taken_at_;  // When unsent_before_ was new.
   std::size_t unsent_before_ = std::numeric_limits<std::size_t>::max();
   bool peer_ended_ = false;
   bool closing_ = false;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/scope.h"
+#include "net/tls.h"
 
 namespace outrigger::net {
 namespace {
@@ -25,18 +26,22 @@ class Served final : RequestHandler {
     server_.listen(std::move(listener));
   }
   ~Served() {
-    std::atomic<bool> done = false;
-    loops_[0].post([&] { stopper_.spawn(stop(&done)); });
-    while (!done) std::this_thread::yield();
+    if (!stopped_) stop(0ms);
     loops_.stop_and_join();
+  }
+  void stop(Duration grace) {
+    stopped_ = true;
+    std::atomic<bool> done = false;
+    loops_[0].post([&] { stopper_.spawn(stop(grace, &done)); });
+    while (!done) std::this_thread::yield();
   }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] std::size_t connections() const noexcept { return server_.connections(); }
 
  private:
   Task<Response> handle(Request request) override { return handle_(std::move(request)); }
-  Task<void> stop(std::atomic<bool>* done) {
-    co_await server_.stop(0ms);
+  Task<void> stop(Duration grace, std::atomic<bool>* done) {
+    co_await server_.stop(grace);
     *done = true;
   }
   Handle handle_;
@@ -44,6 +49,7 @@ class Served final : RequestHandler {
   Scope stopper_;
   Server server_;
   std::uint16_t port_ = 0;
+  bool stopped_ = false;
 };
 
 /// A client that blocks, and speaks no protocol by itself.
@@ -69,6 +75,11 @@ class Caller {
   void end() const { ::shutdown(fd_, SHUT_WR); }
   /// Up to the end of the connection, or nothing for ten seconds.
   [[nodiscard]] std::string rest() const { return until(""); }
+  [[nodiscard]] std::string some() const {
+    char bytes[4096];
+    const ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
+    return {bytes, got > 0 ? static_cast<std::size_t>(got) : 0};
+  }
   /// Up to where `end` is at the end.
   [[nodiscard]] std::string until(std::string_view end) const {
     std::string all;
@@ -113,6 +124,63 @@ TEST(HttpServer, AConnectionThatSaysNothingIsClosed) {
     EXPECT_EQ(caller.rest(), "");
   }
   EXPECT_LT(std::chrono::steady_clock::now() - started, 9s);  // Not the caller's own patience.
+}
+
+// Of tests only; nobody checks it.
+constexpr const char* kCertificate = R"(-----BEGIN CERTIFICATE-----
+MIIBgTCCASegAwIBAgIUSoTVRjQ+G+GP/JSrqYa1z+/1D4cwCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKdGVzdC5sb2NhbDAgFw0yNjExMjIyMTIzMjNaGA8yMTI2MTAy
+OTIxMjMyM1owFTETMBEGA1UEAwwKdGVzdC5sb2NhbDBZMBMGByqGSM49AgEGCCqG
+SM49AwEHA0IABLCuYtIzLwZT4DE2ecQUt22kohj0Ke49UsQMTwqDLNnUskssVF8p
+ET4r2otVv1EwYP5NVfH4YzK9ZeEk4xASP06jUzBRMB0GA1UdDgQWBBRC4O02D08+
+MZE8M30qg7LDswcEWTAfBgNVHSMEGDAWgBRC4O02D08+MZE8M30qg7LDswcEWTAP
+BgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIHN5v8K3yZNCapPa6Bo3
+obZF7Y5+z4Q87OPSY9A/8FkrAiEAm4vBJSFTewzU0+NoB5LaeUL0T+EN1Rq7dhN6
+7l+5M7k=
+-----END CERTIFICATE-----
+)";
+constexpr const char* kKey = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgck9sJ7sVNbQzj7uW
+g4JsMlxnnuCXTWQHwFAi36nEKb2hRANCAASwrmLSMy8GU+AxNnnEFLdtpKIY9Cnu
+PVLEDE8KgyzZ1LJLLFRfKRE+K9qLVb9RMGD+TVXx+GMyvWXhJOMQEj9O
+-----END PRIVATE KEY-----
+)";
+
+TEST(HttpServer, AHandshakeThatDoesNotEndIsClosed) {
+  TlsOptions tls;
+  tls.certificate_chain_pem = kCertificate;
+  tls.private_key_pem = kKey;
+  ServerOptions options;
+  options.head_timeout = 20ms;
+  options.tls = TlsContext::server(tls).value();
+  Served served(large, options);
+  const auto started = std::chrono::steady_clock::now();
+  for (const std::string_view words :
+       {std::string_view(), std::string_view("\x16\x03\x01\x01", 4)}) {
+    const Caller caller(served.port());
+    caller.send(words);
+    EXPECT_EQ(caller.rest(), "");
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 9s);
+}
+
+TEST(HttpServer, AClientThatIgnoresAGoodbyeDoesNotHoldUpTheEndForLong) {
+  Served served(large);
+  const Caller caller(served.port());
+  const std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  constexpr std::string_view kSettings("\0\0\0\4\0\0\0\0\0", 9);
+  constexpr std::string_view kAcknowledged("\0\0\0\4\1\0\0\0\0", 9);
+  caller.send(std::string(preface).append(kSettings));
+  // Our settings' acknowledgement shows that the server has begun.
+  std::string seen;
+  while (seen.find(kAcknowledged) == std::string::npos) {
+    const std::string more = caller.some();
+    ASSERT_FALSE(more.empty());
+    seen += more;
+  }
+  const auto started = std::chrono::steady_clock::now();
+  served.stop(60s);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, 4s);
 }
 
 Task<Response> echo_unless_refused(Request request) {

@@ -64,6 +64,8 @@ net::Response response_of(Reply reply, const std::string& accept, bool unbounded
     if (failed && !unbounded) response.headers.add("Content-Type", "application/json");
   }
   if (failed && !unbounded) {
+    // Upstream says this length also in answer to HEAD.
+    if (!response.body.is_stream()) response.content_length = response.body.whole.size();
     // Counted as upstream does, though the answer is the application's own.
     response.error = std::make_shared<const Error>(Code::internal, "ERR_DIRECT_INVOKE", "");
   }

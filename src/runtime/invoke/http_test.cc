@@ -98,6 +98,15 @@ TEST_P(InvokeOverHttp, KnowsAllVerbsAndSendsOthersAsPost) {
   EXPECT_EQ(invoke("HEAD", "x").headers.value("x-method"), "HEAD");
 }
 
+TEST_P(InvokeOverHttp, SaysNoLengthInAnswerToHeadButThatOfErrors) {
+  const auto fine = invoke("HEAD", "status/200");
+  EXPECT_EQ(fine.status, 200);
+  EXPECT_FALSE(fine.headers.contains("content-length"));
+  const auto failed = invoke("HEAD", "status/404");
+  EXPECT_EQ(failed.status, 404);
+  EXPECT_EQ(failed.headers.joined("content-length"), "0");
+}
+
 TEST_P(InvokeOverHttp, PassesStatusesOn) {
   for (const int status : {201, 204, 301, 400, 404, 409, 500, 502, 503}) {
     EXPECT_EQ(invoke("POST", "status/" + std::to_string(status), "x").status, status);

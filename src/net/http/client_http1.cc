@@ -143,9 +143,9 @@ void Http1Client::pump_request() {
     }
     if (request_pipe_->at_end()) {
       if (!chunked_ && promised_ != 0) {
-        return fail_call(Error(Code::invalid_argument,
-                               "the request's body ended " + std::to_string(promised_) +
-                                   " bytes before its declared length"));
+        return fail_call(Error(Code::invalid_argument, "the request's body ended " +
+                                                           std::to_string(promised_) +
+                                                           " bytes before its declared length"));
       }
       std::string last;
       if (chunked_) http1::append_last_chunk(last, request_pipe_->trailers());

@@ -72,6 +72,10 @@ class Http2Client final : public ClientConnection,
     head.authority = request.authority;
     head.path = request.target;
     head.headers = request.headers;
+    // One that is wrong would matter where a proxy behind believes it.
+    if (!request.body.is_stream() && head.headers.contains("content-length")) {
+      head.headers.set("content-length", std::to_string(request.body.whole.size()));
+    }
     auto call = std::make_shared<Http2Call>(*this);
     http2::Body body;
     if (request.body.is_stream()) {

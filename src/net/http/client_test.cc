@@ -126,6 +126,21 @@ TEST(HttpClient, ARequestThatThePeerRefusesIsSentAgainTwice) {
   }
 }
 
+Task<void> wrong_length_field(std::optional<Peer2>& peer) {
+  peer.emplace(refuse_first(0));
+  Client client;
+  Request request = make_request("POST", "x");
+  request.headers.add("content-length", "5");
+  auto answer = co_await fetch(client, peer->endpoint(), std::move(request));
+  EXPECT_EQ(answer.value_or("error"), "got x");
+  co_await client.close();
+}
+TEST(HttpClient, AWholeBodyGoesOutWithItsOwnLengthWhateverAFieldSays) {
+  Loop loop;
+  std::optional<Peer2> peer;
+  run_on(loop, wrong_length_field(peer));
+}
+
 TEST(HttpClient, ARequestAboveTheLastStreamOfAGoawayIsSentAgainOnAnotherConnection) {
   Loop loop;
   std::optional<Peer2> peer;

@@ -1,5 +1,5 @@
 // Trace headers of clients and peers: nothing crashes, and what is accepted reads back the same.
-#include "runtime/telemetry/trace_context.h"
+#include "runtime/telemetry/tracer.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto bytes = telemetry::encode_trace_bin(*context);
     OUT_ASSERT(telemetry::decode_trace_bin({bytes.data(), bytes.size()}) == context);
   }
+  (void)telemetry::Tracer(text, nullptr);
   const auto baggage = telemetry::check_baggage(text);
   OUT_ASSERT(baggage || baggage.error().message().starts_with("invalid baggage header: "));
   return 0;

@@ -3,6 +3,8 @@
 #include <deque>
 #include <system_error>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -50,6 +52,11 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
   void pause_reading(bool paused) override {
     paused_ = paused;
     update_watch();
+  }
+
+  void acknowledge() noexcept override {
+    const int at_once = 1;  // Of no meaning on a Unix socket, which refuses it.
+    if (fd_ >= 0) ::setsockopt(fd_, IPPROTO_TCP, TCP_QUICKACK, &at_once, sizeof at_once);
   }
 
   bool peer_ended() const noexcept override {

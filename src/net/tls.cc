@@ -112,6 +112,7 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
     inner_->start(*this);
     guarded_step();
   }
+  void acknowledge() noexcept override { inner_->acknowledge(); }
   void pause_reading(bool paused) override {
     inner_->pause_reading(paused);
     // What came before the pause may wait undecrypted. Not here: the owner may be in a callback.

@@ -40,6 +40,9 @@ class Transport {
   virtual void start(Events& events) = 0;
   /// Stops and restarts the callbacks with bytes: back-pressure to the peer.
   virtual void pause_reading(bool paused) = 0;
+  /// Tells the peer at once what has come, rather than with the next bytes or after 40 ms: for a
+  /// peer that may be holding back the rest of a message until then (Nagle's algorithm, RFC 896).
+  virtual void acknowledge() noexcept {}
   /// Whether the peer has ended its side already: while reading is paused, on_end() tells nothing.
   [[nodiscard]] virtual bool peer_ended() const noexcept { return false; }
   virtual void send(std::string bytes) = 0;

@@ -197,7 +197,11 @@ void Http1Client::on_bytes(std::string_view bytes) {
     return fail_call(Error(Code::unavailable, "the server sent bytes unasked"));
   }
   if (gone_ || !call_ || !head_taken_) return;
-  if (!delivered_) deliver(false);
+  if (!delivered_) {
+    // Small servers write head and body apart, and their kernel keeps the body until this.
+    transport_->acknowledge();
+    deliver(false);
+  }
   if (response_pipe_ && response_pipe_->full()) transport_->pause_reading(true);
 }
 

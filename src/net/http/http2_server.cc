@@ -198,7 +198,10 @@ class Http2Server final : public Protocol, http2::Handler {
       session_.terminate(http2::ErrorCode::enhance_your_calm, "too_many_pings");
     }
   }
-  void on_ping_ack(std::uint64_t) override { ping_waiting_ = false; }
+  void on_ping_ack(std::uint64_t) override {
+    ping_waiting_ = false;
+    arm_keep_alive();
+  }
 
   void after_write() {
     if (over_) return;

@@ -1,12 +1,11 @@
 // Trace headers of clients and peers: nothing crashes, and what is accepted reads back the same.
-#include "runtime/telemetry/tracer.h"
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "runtime/telemetry/tracer.h"
 
 namespace telemetry = outrigger::telemetry;
 

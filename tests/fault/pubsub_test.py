@@ -18,8 +18,8 @@ def redis_broker(server):
                      redeliverInterval=1000, concurrency=8)
 
 
-def sqlite_broker():
-    return component("events", "pubsub.sqlite", connectionString=str(temporary_folder() / "events.db"))
+def sqlite_broker(**fields):
+    return component("events", "pubsub.sqlite", connectionString=str(temporary_folder() / "events.db"), **fields)
 
 
 class Receiver(App):
@@ -78,7 +78,7 @@ def a_killed_subscriber_gets_every_acknowledged_event_from_sqlite():
 
 @test
 def an_event_that_the_app_refused_is_given_again():
-    app, broker = Receiver(refuse_every=3), sqlite_broker()
+    app, broker = Receiver(refuse_every=3), sqlite_broker(redeliverInterval="1s")
     sidecar = Daprd("both", [broker], app=app)
     for number in range(20):
         assert publisher(sidecar)(number)

@@ -3,6 +3,7 @@
 import itertools
 import select
 import socket
+import struct
 import threading
 
 import grpc_streams
@@ -14,7 +15,10 @@ from support.runner import shared, test
 from transfer_test import PEAK_KB_MAX, Watch
 
 OFFERED = 100 << 20
-PIECE = 48 << 10
+PIECE = 16 << 10
+# With less room than this it is worth a look whether anybody reads.
+ROOM_MIN = 256 << 10
+TCP_INFO, SND_WND = 11, 228  # linux/tcp.h: the window is that far inside of struct tcp_info.
 # What lies in the sockets and the pipes of the way, at most: far less than what is on offer.
 UNDER_WAY_MAX = 32 << 20
 FLAGS = ["--max-body-size", "100Gi"]
@@ -73,6 +77,11 @@ def pair():
     return app, callee, Daprd("stalling", flags=FLAGS, log_level=None)
 
 
+def room(connection):
+    """How many bytes the other end's kernel would take now."""
+    return struct.unpack_from("I", connection.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 256), SND_WND)[0]
+
+
 def unread(connection):
     """The bytes that have arrived at the other end, which is on this machine, and were not read yet."""
     (_, here), (_, there) = connection.socket.getsockname(), connection.socket.getpeername()
@@ -80,13 +89,14 @@ def unread(connection):
 
 
 def fill(connection):
-    """Sends until nothing is read any more, but no more than the other end's kernel takes: an end
-    behind that would not be told."""
+    """Sends until nothing is read any more, but not more than the other end's kernel takes: an end
+    behind that would not be told. Returns how much."""
     sent, rest = 0, Pace(0.05)
     while True:
         sent += connection.socket.send(BLOCK[:PIECE])
         assert sent < OFFERED, "an application that takes nothing takes everything"
-        if unread(connection) and all(unread(connection) for _ in rest.turns(10)):
+        if room(connection) < ROOM_MIN and unread(connection) and all(
+                unread(connection) for _ in rest.turns(10)):
             return sent
 
 

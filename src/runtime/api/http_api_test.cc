@@ -85,6 +85,14 @@ TEST(HttpApi, AStreamedAnswerThatBreaksOffIsCountedOnce) {
   EXPECT_TRUE(world.scraped(kBytes + std::string("2")));
 }
 
+TEST(HttpApi, ARestOfAPathIsNotEmpty) {
+  World world;
+  EXPECT_EQ(world.get("/v1.0/things/").status, 404);
+  EXPECT_EQ(world.get("/v1.0/things").status, 404);
+  EXPECT_EQ(world.get("/v1.0/things//").status, 404);
+  EXPECT_EQ(world.get("/v1.0/things/a/").status, 200);
+}
+
 TEST(HttpApi, PathsAreCountedDecoded) {
   World world;
   world.get("//v1.0/things/%61?x=%62");

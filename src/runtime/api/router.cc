@@ -122,10 +122,8 @@ Result<Router::Match> Router::find(std::string_view method, std::string_view pat
   // Depth first; patterns are few and short, so the ways to go back to are few.
   struct Walk {
     static bool down(const Node& node, std::string_view rest, std::string_view method, Found& out) {
-      if (rest.empty() || rest == "/") {
-        if (out.take(node.here, method)) return true;
-        return out.take(node.rest, method);
-      }
+      // A rest takes at least one byte.
+      if (rest.empty() || rest == "/") return out.take(node.here, method);
       std::string_view below = rest;
       const std::string_view part = next_part(below);
       for (const auto& [name, child] : node.children) {

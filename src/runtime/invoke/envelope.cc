@@ -401,9 +401,9 @@ Result<ServiceRequest> decode_service_request(std::string_view bytes) {
   Reader reader(bytes);
   while (reader.next()) {
     if (reader.is_bytes(1)) service.app = reader.bytes();
-    if (reader.is_bytes(3) && !read_message(reader.bytes(), service.request, service.data)) {
-      return malformed();
-    }
+    if (!reader.is_bytes(3)) continue;
+    service.has_message = true;
+    if (!read_message(reader.bytes(), service.request, service.data)) return malformed();
   }
   if (!reader.ok()) return malformed();
   return service;

@@ -61,6 +61,7 @@ void finish_message(std::string& out, std::string_view type_url, std::string_vie
 /// InvokeServiceRequest: what a client of the gRPC API sends.
 struct ServiceRequest {
   std::string_view app;
+  bool has_message = false;
   RequestView request;
   std::string_view data;
 };

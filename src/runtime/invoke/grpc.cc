@@ -42,6 +42,9 @@ Task<Result<std::string>> invoke_service(Service& service, Call& call, std::stri
   {
     OUT_CO_TRY(const auto parsed, decode_service_request(message));
     app = parsed.app;
+    if (!parsed.has_message && !app.empty()) {
+      co_return fail(direct_invoke_error(app, Error(Code::unknown, "message is nil")));
+    }
     request.method = parsed.request.method;
     request.has_http_extension = parsed.request.has_http_extension;
     request.verb = parsed.request.verb;

@@ -237,6 +237,16 @@ TEST(InvokeService, ShowsTheApplicationTheCallersMetadata) {
   EXPECT_EQ(seen.find("destination-app-id"), std::string::npos);
 }
 
+TEST(InvokeService, RefusesARequestWithoutItsMessage) {
+  Net net;
+  dapr::proto::runtime::v1::InvokeServiceRequest request;
+  request.set_id("caller");
+  const auto reply = net.unary(net.caller.grpc_server->port, std::string(kInvokeService),
+                               request.SerializeAsString(), {});
+  EXPECT_EQ(reply.status.code, Code::internal);
+  EXPECT_EQ(reply.status.message, "failed to invoke, id: caller, err: message is nil");
+}
+
 TEST(InvokeService, ReachesAnHttpApplication) {
   Net net;
   auto reply = net.invoke("http-app", "path", "data");

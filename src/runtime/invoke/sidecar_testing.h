@@ -160,8 +160,9 @@ class Sidecar {
     settings.metrics = &metrics;
     settings.body_bytes_max = body_bytes_max;
     settings.retry_pause = 10ms;
+    settings.peers.connect_timeout = 2s;
     settings.peers.ping_after = 50ms;
-    settings.peers.ping_timeout = 50ms;
+    settings.peers.ping_timeout = 5s;  // A starved machine is no silent peer.
     service = std::make_unique<Service>(settings);
     service->set_resolver(&resolver);
     if (app_port != 0) {

@@ -17,6 +17,7 @@ constexpr Duration kIdleTime = std::chrono::minutes(3);
 net::ClientOptions client_options(const Options& options) {
   net::ClientOptions client;
   client.idle_timeout = kIdleTime;
+  client.connect_timeout = options.connect_timeout;
   client.ping_after = options.ping_after;
   client.ping_timeout = options.ping_timeout;
   return client;

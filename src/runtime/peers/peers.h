@@ -28,6 +28,8 @@ struct Options {
   /// The TLS to speak to an app's sidecar with; empty: cleartext. It should give the same object
   /// for the same target, for connections are shared by it.
   std::function<std::shared_ptr<net::TlsContext>(const Target&)> tls;
+  /// How long a peer may take until it can be spoken to; the default is that of grpc-go.
+  Duration connect_timeout = std::chrono::seconds(20);
   /// facts/wire_notes.md, section 1: how long a silent peer with open calls is trusted.
   Duration ping_after = std::chrono::seconds(10);
   Duration ping_timeout = std::chrono::seconds(5);

@@ -159,8 +159,11 @@ void Servers::reserve_internal() {
     if (::getcwd(folder, sizeof folder) == nullptr) folder[0] = '\0';
     port = options::stable_port(impl_->shared.settings.identity.app_id, folder, ::getuid(), host);
     auto stable = bind_internal(listen.internal_address, port);
-    if (stable) impl_->internal_reserved = *std::move(stable);
-    if (!stable) port = 0;
+    if (stable) {
+      impl_->internal_reserved = *std::move(stable);
+    } else {
+      port = 0;
+    }
   }
   if (!impl_->internal_reserved) {
     auto asked = bind_internal(listen.internal_address, port);

@@ -137,7 +137,7 @@ TEST(Prober, CountsItsProbes) {
 
 TEST(Prober, CountsGrpcProbes) {
   Loop loop;
-  App app({.grpc = true, .http1 = false});
+  App app({.http1 = false, .grpc = true});
   const telemetry::RuntimeMetrics metrics({.app_id = "me"});
   ChannelOptions options;
   options.port = app.port;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/http/metrics_page.h"
 #include "runtime/sidecar/ports.h"
 
 namespace outrigger::runtime {
@@ -23,29 +24,6 @@ constexpr int kGrpcHeadShift = 10;
 // and gives a client as much memory as it asks for: a stream costs about 12 kB.
 constexpr std::uint32_t kHttpStreamsMax = 1000;
 constexpr std::uint32_t kGrpcStreamsMax = 10'000;
-
-/// GET /metrics in the Prometheus text format.
-class MetricsHandler final : public net::RequestHandler {
- public:
-  explicit MetricsHandler(const telemetry::RuntimeMetrics& metrics) : metrics_(metrics) {}
-  Task<net::Response> handle(net::Request request) override {
-    net::Response response;
-    const std::string_view path =
-        std::string_view(request.target).substr(0, request.target.find('?'));
-    if (path == "/" || path == "/metrics") {
-      response.headers.add("Content-Type", telemetry::kMetricsContentType);
-      response.body = metrics_.render();
-    } else {
-      response.status = 404;
-      response.headers.add("Content-Type", "text/plain; charset=utf-8");
-      response.body = "404 page not found\n";
-    }
-    co_return response;
-  }
-
- private:
-  const telemetry::RuntimeMetrics& metrics_;
-};
 
 /// The profile port answers, so that whoever probes it finds it; profiles of this program are made
 /// with the system's own tools.
@@ -66,12 +44,12 @@ struct Servers::Impl {
   Impl(Loops& all, Shared& common)
       : loops(all),
         shared(common),
-        metrics(common.metrics),
+        metrics([&common] { return common.metrics.render(); }),
         listen(common.settings.options.listen) {}
 
   Loops& loops;
   Shared& shared;
-  MetricsHandler metrics;
+  net::http::MetricsPage metrics;
   ProfileHandler profile;
   const options::Listeners& listen;
   std::unique_ptr<net::Listener> internal_reserved;

@@ -2,7 +2,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "runtime/telemetry/metrics.h"
+#include "base/metrics/metrics.h"
 
 namespace outrigger::runtime {
 namespace {

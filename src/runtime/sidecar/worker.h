@@ -36,8 +36,8 @@ struct Shared {
   Settings settings;
   telemetry::RuntimeMetrics metrics;
   app::Gate gate;
-  health::Readiness ready;
-  health::Readiness outbound_ready;
+  Readiness ready;
+  Readiness outbound_ready;
   metadata::Service metadata;
   metadata::Shutdown shutdown;
   std::shared_ptr<const api::HttpApiSettings> http_settings, public_settings;

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/metrics/metrics.h"
 #include "base/result.h"
-#include "runtime/telemetry/metrics.h"
 
 namespace outrigger::telemetry {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/telemetry/metrics.h"
+#include "base/metrics/metrics.h"
 #include "runtime/telemetry/path_labels.h"
 
 /// The metrics of the sidecar (facts/metrics.tsv). Rooms whose metrics are not here (actors,

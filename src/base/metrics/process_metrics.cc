@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/metrics/metrics.h"
 #include "base/strings.h"
-#include "runtime/telemetry/metrics.h"
 
 namespace outrigger::telemetry {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/telemetry/metrics.h"
+#include "base/metrics/metrics.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,9 +6,9 @@
 #include <cmath>
 #include <deque>
 
+#include "base/metrics/label_table.h"
 #include "base/result.h"
 #include "base/strings.h"
-#include "runtime/telemetry/label_table.h"
 
 namespace outrigger::telemetry {
 namespace {

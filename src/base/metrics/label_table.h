@@ -6,7 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "runtime/telemetry/metrics.h"
+#include "base/metrics/metrics.h"
 
 /// The inside of metrics.h: rows of label values and where threads keep their cells.
 namespace outrigger::telemetry::detail {

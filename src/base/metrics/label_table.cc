@@ -1,4 +1,4 @@
-#include "runtime/telemetry/label_table.h"
+#include "base/metrics/label_table.h"
 
 #include <algorithm>
 #include <bit>

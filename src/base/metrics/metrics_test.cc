@@ -1,4 +1,4 @@
-#include "runtime/telemetry/metrics.h"
+#include "base/metrics/metrics.h"
 
 #include <thread>
 

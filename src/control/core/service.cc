@@ -30,8 +30,9 @@ class HealthPort final : public net::RequestHandler {
       response.status = ready_.ready() ? 200 : 503;
       co_return response;
     }
-    auto page = co_await call_on<std::optional<net::Response>>(
-        loops_[0], [this, path = std::move(path)]() mutable { return ask(std::move(path)); });
+    std::move_only_function<Task<Result<std::optional<net::Response>>>()> asking =
+        [this, path = std::move(path)]() mutable { return ask(std::move(path)); };
+    auto page = co_await call_on(loops_[0], std::move(asking));
     if (page && *page) co_return **std::move(page);
     co_return net::http::page_not_found();
   }

@@ -79,6 +79,28 @@ class RedisSentinel:
         self.sentinel.wait_ready(lambda: redis_command(self.port, "SENTINEL", "replicas", master_name))
 
 
+class Etcd(Process):
+    """An etcd of one member."""
+
+    def __init__(self, port=None, data=None):
+        self.port = port or free_port()
+        self.data = data or temporary_folder()
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        peer = f"http://127.0.0.1:{free_port()}"
+        super().__init__(f"etcd-{self.port}", [
+            "etcd", "--data-dir", self.data, "--listen-client-urls", self.endpoint,
+            "--advertise-client-urls", self.endpoint, "--listen-peer-urls", peer,
+            "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
+            "--log-level", "warn"])
+        self.wait_ready(lambda: "is healthy" in self.control("endpoint", "health"))
+
+    def control(self, *words):
+        """What etcdctl prints; '' if the server does not answer."""
+        done = subprocess.run(["etcdctl", "--endpoints", self.endpoint, *words], capture_output=True,
+                              text=True, timeout=30, env=os.environ | {"ETCDCTL_API": "3"})
+        return done.stdout + done.stderr
+
+
 def _postgres_folder():
     """Where Debian keeps initdb and postgres: in a folder of the version."""
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))

@@ -91,13 +91,10 @@ struct Patience {
   bool wait_for_ready = false;
 };
 
-/// What an error of Service is to upstream, in text: "rpc error: code = NotFound desc = ..." if a
-/// scheduler (or the way to it) gave it, else its message alone.
-std::string text_of(const Error& error);
-
 /// The jobs and reminders of this sidecar's application, seen from one loop. Calls go to the
-/// schedulers in turn, and wait until these are known. Errors have the code and the message of the
-/// gRPC status, or Code::unknown if no scheduler was asked ("scheduler clients are disabled").
+/// schedulers in turn, and wait until these are known. An error has the code of the gRPC status, or
+/// Code::unknown if no scheduler could be asked, and as message what upstream's text of it is: "rpc
+/// error: code = NotFound desc = ...", "scheduler clients are disabled".
 class Service {
  public:
   struct Settings {
@@ -165,10 +162,10 @@ class Cluster {
   /// The schedulers that calls go to.
   [[nodiscard]] std::vector<std::string> connected_addresses() const;
 
-  /// No more triggers: ends the streams on all loops with what runs because of them. Calls of the
-  /// services go on.
-  Task<void> stop_triggers();
-  /// stop_triggers(), and watches no more. The services are closed each for itself.
+  /// No more triggers: those that run may come to their end for so long and are then cancelled, and
+  /// the streams end. Calls of the services go on.
+  Task<void> stop_triggers(Duration grace);
+  /// The same without grace, and watches no more. The services are closed each for itself.
   Task<void> close();
 
  private:

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/scope.h"
+#include "net/grpc/channel.h"
+#include "runtime/scheduler/service.h"
+
+namespace outrigger::runtime::scheduler {
+
+/// Unary calls to the schedulers in turn, on one loop.
+class Caller {
+ public:
+  /// The client must outlive this object's calls.
+  explicit Caller(net::Client& client) : client_(client) {}
+
+  /// There is no scheduler: calls fail.
+  void disable();
+  /// From now on calls go to these. Calls that run go on where they are.
+  void set_addresses(const std::vector<std::string>& addresses);
+  /// The answer's message. Errors as Service promises them.
+  Task<Result<std::string>> call(std::string path, std::string message, Patience patience);
+  /// Calls fail from now on, those that wait too.
+  void close();
+
+ private:
+  enum class State : std::uint8_t { unknown, known, disabled, closed };
+  Task<Result<>> wait_until_known();
+  Result<std::shared_ptr<net::grpc::Channel>> next();
+
+  net::Client& client_;
+  State state_ = State::unknown;
+  Signal changed_;
+  std::vector<std::shared_ptr<net::grpc::Channel>> channels_;
+  std::size_t last_ = 0;
+};
+
+}  // namespace outrigger::runtime::scheduler

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "net/http/client.h"
+#include "runtime/scheduler/caller.h"
+#include "runtime/scheduler/endpoint.h"
+#include "runtime/scheduler/watcher.h"
+#include "runtime/scheduler/wire.h"
+
+namespace outrigger::runtime::scheduler {
+
+struct Service::Impl {
+  explicit Impl(Settings settings)
+      : owner{std::move(settings.app_id), std::move(settings.app_namespace)} {}
+
+  wire::Owner owner;
+  net::Client client{client_options()};
+  Caller caller{client};
+  Watcher watcher{client};
+};
+
+}  // namespace outrigger::runtime::scheduler

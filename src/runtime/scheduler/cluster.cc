@@ -131,7 +131,7 @@ Task<Result<>> Cluster::Impl::watch_hosts_at(std::string address) {
   OUT_CO_TRY(auto endpoint, endpoint_of(address));
   net::grpc::Channel channel(client, std::move(endpoint));
   auto stream = channel.stream(kWatchHosts, net::grpc::CallOptions());
-  auto sent = co_await stream->write({});
+  [[maybe_unused]] auto sent = co_await stream->write(std::string());
   stream->finish_writing();
   const TimePoint begun = std::chrono::steady_clock::now();
   auto answer = co_await first_answer(stream.get());

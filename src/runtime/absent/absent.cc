@@ -13,8 +13,8 @@ using net::grpc::Call;
 
 enum class Face : std::uint8_t { http, grpc };
 
-/// Who gets google.rpc.ErrorInfo with the error, and whose the application is.
-enum class Info : std::uint8_t { nobody, grpc, owned };
+/// Who gets google.rpc.ErrorInfo with the error.
+enum class Info : std::uint8_t { nobody, grpc };
 
 struct Absence {
   Code code;
@@ -40,29 +40,12 @@ constexpr Absence kLock{Code::failed_precondition, 500, "ERR_LOCK_STORE_NOT_CONF
                         "lock store is not configured"};
 constexpr Absence kConversation{Code::invalid_argument, 400, "ERR_CONVERSATION_NOT_FOUND",
                                 "failed finding conversation component {}"};
-constexpr Absence kScheduleJob{Code::internal, 500, "DAPR_SCHEDULER_SCHEDULE_JOB",
-                               "failed to schedule job due to: scheduler clients are disabled",
-                               Info::owned};
-constexpr Absence kGetJob{Code::internal, 500, "DAPR_SCHEDULER_GET_JOB",
-                          "failed to get job due to: scheduler clients are disabled", Info::owned};
-constexpr Absence kDeleteJob{Code::internal, 500, "DAPR_SCHEDULER_DELETE_JOB",
-                             "failed to delete job due to: scheduler clients are disabled",
-                             Info::owned};
-constexpr Absence kListJobs{Code::internal, 500, "DAPR_SCHEDULER_LIST_JOBS",
-                            "failed to list jobs due to: scheduler clients are disabled",
-                            Info::owned};
-
-Error error_of(const Absence& absence, std::string_view name, const Owner& owner, Face face) {
+Error error_of(const Absence& absence, std::string_view name, Face face) {
   Error error(absence.code, std::string(absence.tag), replace_all(absence.message, "{}", name));
   error = std::move(error).with_http_status(absence.http_status);
-  const bool told =
-      absence.info == Info::owned || (absence.info == Info::grpc && face == Face::grpc);
-  if (!told) return error;
+  if (absence.info != Info::grpc || face != Face::grpc) return error;
   ErrorDetails details;
   details.reason = absence.tag;
-  if (absence.info == Info::owned) {
-    details.metadata = {{"appID", owner.app_id}, {"namespace", owner.app_namespace}};
-  }
   return std::move(error).with_details(std::move(details));
 }
 
@@ -100,11 +83,6 @@ constexpr HttpRoute kConfigurationRoutes[] = {
     {"GET", "/configuration/{name}/subscribe", "configuration", "", kConfiguration},
     {"GET", "/configuration/{name}/{id}/unsubscribe", "configuration", "", kConfiguration},
 };
-constexpr HttpRoute kJobRoutes[] = {
-    {"POST", "/jobs/{name}", "jobs", "", kScheduleJob},
-    {"GET", "/jobs/{name}", "jobs", "", kGetJob},
-    {"DELETE", "/jobs/{name}", "jobs", "", kDeleteJob},
-};
 constexpr HttpRoute kWorkflowRoutes[] = {
     {"POST", "/workflows/{component}/{name}/start", "workflows", "", kActors},
     {"GET", "/workflows/{component}/{name}", "workflows", "", kActors},
@@ -124,30 +102,27 @@ constexpr HttpRoute kSubtleRoutes[] = {
     {"POST", "/subtlecrypto/{name}/verify", "subtlecrypto", "", kSubtle},
 };
 
-Task<net::Response> refuse(const Absence& absence, const Owner& owner, api::HttpCall& call) {
-  co_return api::render(error_of(absence, call.param("name"), owner, Face::http));
+Task<net::Response> refuse(const Absence& absence, api::HttpCall& call) {
+  co_return api::render(error_of(absence, call.param("name"), Face::http));
 }
 
-void add(api::Router& router, const HttpRoute& each, const Owner& owner) {
+void add(api::Router& router, const HttpRoute& each) {
   api::Route route;
   route.methods = each.methods;
   route.pattern = each.pattern;
   route.group = each.group;
   route.version = each.version;
   route.name = each.group;
-  route.handler = [&absence = each.absence, owner](api::HttpCall& call) {
-    return refuse(absence, owner, call);
-  };
+  route.handler = [&absence = each.absence](api::HttpCall& call) { return refuse(absence, call); };
   router.add(std::move(route));
 }
 
 /// `stage` is "", "-alpha1" or "-beta1".
-void add_below(api::Router& router, std::string_view stage, std::span<const HttpRoute> routes,
-               const Owner& owner) {
+void add_below(api::Router& router, std::string_view stage, std::span<const HttpRoute> routes) {
   const std::string version = "v1" + std::string(stage.substr(stage.empty() ? 0 : 1));
   for (const HttpRoute& each : routes) {
     const std::string pattern = "/v1.0" + std::string(stage) + std::string(each.pattern);
-    add(router, {each.methods, pattern, each.group, version, each.absence}, owner);
+    add(router, {each.methods, pattern, each.group, version, each.absence});
   }
 }
 
@@ -195,16 +170,6 @@ constexpr GrpcMethod kUnaryMethods[] = {
     {"PauseWorkflowBeta1", kActors},
     {"ResumeWorkflowBeta1", kActors},
     {"RaiseEventWorkflowBeta1", kActors},
-    {"ScheduleJobAlpha1", kScheduleJob},
-    {"ScheduleJob", kScheduleJob},
-    {"GetJobAlpha1", kGetJob},
-    {"GetJob", kGetJob},
-    {"DeleteJobAlpha1", kDeleteJob},
-    {"DeleteJob", kDeleteJob},
-    {"DeleteJobsByPrefixAlpha1", kDeleteJob},
-    {"DeleteJobsByPrefix", kDeleteJob},
-    {"ListJobsAlpha1", kListJobs},
-    {"ListJobs", kListJobs},
     {"ConverseAlpha1", kConversation},
     {"ConverseAlpha2", kConversation},
 };
@@ -229,40 +194,38 @@ std::string named(const Absence& absence, const std::string& message) {
   return {};
 }
 
-Task<Result<std::string>> refuse_call(const Absence& absence, const Owner& owner,
-                                      std::string message) {
-  co_return fail(error_of(absence, named(absence, message), owner, Face::grpc));
+Task<Result<std::string>> refuse_call(const Absence& absence, std::string message) {
+  co_return fail(error_of(absence, named(absence, message), Face::grpc));
 }
 
-Task<Result<>> refuse_stream(const Absence& absence, const Owner& owner) {
-  co_return fail(error_of(absence, {}, owner, Face::grpc));
+Task<Result<>> refuse_stream(const Absence& absence) {
+  co_return fail(error_of(absence, {}, Face::grpc));
 }
 
 }  // namespace
 
-void add_http_routes(api::Router& router, const Owner& owner) {
-  for (const HttpRoute& each : kHttpRoutes) add(router, each, owner);
-  add_below(router, "-alpha1", kSubtleRoutes, owner);
+void add_http_routes(api::Router& router) {
+  for (const HttpRoute& each : kHttpRoutes) add(router, each);
+  add_below(router, "-alpha1", kSubtleRoutes);
   for (const std::string_view stage : {"", "-alpha1"}) {
-    add_below(router, stage, kConfigurationRoutes, owner);
-    add_below(router, stage, kJobRoutes, owner);
-    add_below(router, stage, kWorkflowRoutes, owner);
+    add_below(router, stage, kConfigurationRoutes);
+    add_below(router, stage, kWorkflowRoutes);
   }
-  add_below(router, "-beta1", kWorkflowRoutes, owner);
+  add_below(router, "-beta1", kWorkflowRoutes);
 }
 
-void add_grpc_methods(net::grpc::Service& methods, const Owner& owner) {
+void add_grpc_methods(net::grpc::Service& methods) {
   const std::string prefix = "/dapr.proto.runtime.v1.Dapr/";
   for (const GrpcMethod& each : kUnaryMethods) {
     methods.unary(prefix + std::string(each.name),
-                  [&absence = each.absence, owner](Call&, std::string message) {
-                    return refuse_call(absence, owner, std::move(message));
+                  [&absence = each.absence](Call&, std::string message) {
+                    return refuse_call(absence, std::move(message));
                   });
   }
   for (const GrpcMethod& each : kStreamMethods) {
     methods.stream(prefix + std::string(each.name),
-                   [&absence = each.absence, owner](Call&, net::grpc::ServerStream&) {
-                     return refuse_stream(absence, owner);
+                   [&absence = each.absence](Call&, net::grpc::ServerStream&) {
+                     return refuse_stream(absence);
                    });
   }
 }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "net/grpc/server.h"
 #include "runtime/api/router.h"
 
@@ -9,12 +7,7 @@
 /// not configured, so that SDKs tell their users just that. A block that comes takes its lines out.
 namespace outrigger::runtime::absent {
 
-struct Owner {
-  std::string app_id;
-  std::string app_namespace;
-};
-
-void add_http_routes(api::Router& router, const Owner& owner);
-void add_grpc_methods(net::grpc::Service& methods, const Owner& owner);
+void add_http_routes(api::Router& router);
+void add_grpc_methods(net::grpc::Service& methods);
 
 }  // namespace outrigger::runtime::absent

@@ -7,11 +7,9 @@
 namespace outrigger::runtime::absent {
 namespace {
 
-const Owner kOwner{"me", "default"};
-
 std::string ask(std::string_view method, std::string_view path) {
   api::Router router;
-  add_http_routes(router, kOwner);
+  add_http_routes(router);
   auto match = router.find(method, path);
   if (!match || match->route == nullptr) return "no route";
   api::HttpCall call;
@@ -52,22 +50,17 @@ TEST(Absent, HttpAnswersAsWhereNothingIsConfigured) {
   EXPECT_EQ(ask("POST", "/v1.0-alpha2/conversation/c/converse"),
             R"(400 {"errorCode":"ERR_CONVERSATION_NOT_FOUND",)"
             R"("message":"failed finding conversation component c"})");
-  EXPECT_EQ(ask("GET", "/v1.0-alpha1/jobs/j"),
-            R"(500 {"errorCode":"DAPR_SCHEDULER_GET_JOB","message":"failed to get job due to: )"
-            R"(scheduler clients are disabled","details":[{"@type":)"
-            R"("type.googleapis.com/google.rpc.ErrorInfo","domain":"dapr.io","metadata":)"
-            R"({"appID":"me","namespace":"default"},"reason":"DAPR_SCHEDULER_GET_JOB"}]})");
 }
 
 TEST(Absent, OtherMethodsAreNoRoutes) {
   EXPECT_EQ(ask("GET", "/v1.0/bindings/b"), "no route");
-  EXPECT_EQ(ask("GET", "/v1.0-beta1/jobs/j"), "no route");
+  EXPECT_EQ(ask("GET", "/v1.0-beta1/configuration/c"), "no route");
 }
 
 /// The status of a call with the given message.
 net::grpc::Status call(std::string_view method, std::string_view message) {
   net::grpc::Service service;
-  add_grpc_methods(service, kOwner);
+  add_grpc_methods(service);
   net::Request request;
   request.method = "POST";
   request.target = "/dapr.proto.runtime.v1.Dapr/" + std::string(method);
@@ -93,7 +86,6 @@ TEST(Absent, GrpcAnswersAsWhereNothingIsConfigured) {
   EXPECT_TRUE(call("ConverseAlpha1", "").details_bin.empty());
   EXPECT_NE(call("InvokeBinding", "").details_bin.find("ERR_INVOKE_OUTPUT_BINDING"),
             std::string::npos);
-  EXPECT_NE(call("ListJobs", "").details_bin.find("DAPR_SCHEDULER_LIST_JOBS"), std::string::npos);
 }
 
 }  // namespace

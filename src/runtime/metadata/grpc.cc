@@ -57,6 +57,9 @@ Task<Result<std::string>> get_metadata(Service& service) {
   }
   for (const std::string& name : facts->resiliencies) reply.add_resiliencies()->set_name(name);
   fill_app(facts->app, *reply.mutable_app_connection_properties());
+  for (const std::string& address : facts->scheduler_addresses) {
+    reply.mutable_scheduler()->add_connected_addresses(address);
+  }
   reply.mutable_actor_runtime()->set_runtime_status(pb::ActorRuntime::DISABLED);
   reply.mutable_actor_runtime()->set_placement("placement: disconnected");
   co_return reply.SerializeAsString();

@@ -114,6 +114,11 @@ Task<net::Response> get_metadata(Service& service) {
   out.key("actorRuntime").begin_object();
   out.member("runtimeStatus", "DISABLED").member("hostReady", false);
   out.member("placement", "placement: disconnected").end_object();
+  if (!facts->scheduler_addresses.empty()) {
+    out.key("scheduler").begin_object();
+    write_strings(out, "connected_addresses", facts->scheduler_addresses);
+    out.end_object();
+  }
   write_names(out, "resiliencies", facts->resiliencies);
   out.end_object();
   co_return api::json_response(200, std::move(body));

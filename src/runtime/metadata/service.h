@@ -47,6 +47,8 @@ struct Facts {
   std::vector<SubscriptionFacts> subscriptions;
   std::vector<std::string> http_endpoints, resiliencies;
   AppFacts app;
+  /// The schedulers that are known; empty if none is.
+  std::vector<std::string> scheduler_addresses;
 };
 
 /// One for the process; any thread.

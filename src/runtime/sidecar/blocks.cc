@@ -109,6 +109,7 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
       std::move(secrets));
   make_state_loader();
   make_pubsub_loader();
+  make_schedulers();
   processor_.add(*secrets_);
   processor_.add(*state_);
   processor_.add(*pubsub_);
@@ -153,9 +154,26 @@ void Blocks::make_pubsub_loader() {
   pubsub_ = std::make_unique<pubsub::Loader>(std::move(pubsub));
 }
 
+void Blocks::make_schedulers() {
+  scheduler::Cluster::Settings settings;
+  settings.addresses = shared_.settings.options.control.scheduler_addresses;
+  settings.streams = shared_.settings.options.control.scheduler_streams;
+  settings.ready = &shared_.ready;
+  schedulers_ = std::make_unique<scheduler::Cluster>(
+      loops_,
+      services_of<scheduler::Service>(
+          workers_, [](Worker& w) -> scheduler::Service& { return w.scheduler(); }),
+      std::move(settings));
+}
+
 Blocks::~Blocks() = default;
 
 Task<Result<>> Blocks::load() {
+  const unsigned streams = shared_.settings.options.control.scheduler_streams;
+  if (streams < 1) {
+    co_return fail(Code::invalid_argument, "must define at least 1 scheduler stream, got 0");
+  }
+  schedulers_->start();
   log.info("Loading components…");
   auto loaded = co_await processor_.load(shared_.settings.resources.components);
   if (!loaded) {
@@ -235,6 +253,7 @@ Task<void> Blocks::ask_app_config() {
 
 Task<void> Blocks::app_changed(bool healthy) {
   if (!healthy) {
+    schedulers_->set_app_ready(false);
     co_await subscriptions_->app_unhealthy();
     co_return;
   }
@@ -242,6 +261,7 @@ Task<void> Blocks::app_changed(bool healthy) {
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
   co_await outbox_readers_->start();
+  schedulers_->set_app_ready(true);
 }
 
 Task<void> Blocks::stop_subscriptions() {
@@ -249,7 +269,17 @@ Task<void> Blocks::stop_subscriptions() {
   co_await outbox_readers_->shut_down();
 }
 
-Task<void> Blocks::close() { co_await processor_.close(); }
+Task<void> Blocks::stop_work(Duration grace) {
+  std::vector<Task<void>> all;
+  all.push_back(schedulers_->stop_triggers(grace));
+  all.push_back(stop_subscriptions());
+  co_await run_all(std::move(all));
+}
+
+Task<void> Blocks::close() {
+  co_await schedulers_->close();
+  co_await processor_.close();
+}
 
 // The facts are made when they are asked for.
 Task<void> Blocks::refresh_facts() {
@@ -283,6 +313,7 @@ Task<void> Blocks::publish_facts() {
     facts->resiliencies.push_back(resiliency.name);
   }
   facts->app = app_facts(settings.options.app);
+  facts->scheduler_addresses = schedulers_->connected_addresses();
   shared_.metadata.publish(std::move(facts));
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
 #include "runtime/pubsub/outbox_readers.h"
+#include "runtime/scheduler/service.h"
 #include "runtime/secrets/loader.h"
 #include "runtime/sidecar/worker.h"
 #include "runtime/state/loader.h"
@@ -31,11 +32,14 @@ class Blocks {
   Task<void> app_changed(bool healthy);
   /// The application gets no more events; other calls go on.
   Task<void> stop_subscriptions();
+  /// Neither events nor jobs any more; those that it has may come to their end, jobs for so long.
+  Task<void> stop_work(Duration grace);
   Task<void> close();
 
  private:
   void make_state_loader();
   void make_pubsub_loader();
+  void make_schedulers();
   Task<void> load_endpoints();
   Task<void> ask_app_config();
   Task<void> publish_facts();
@@ -58,6 +62,7 @@ class Blocks {
   std::unique_ptr<secrets::Loader> secrets_;
   std::unique_ptr<state::Loader> state_;
   std::unique_ptr<pubsub::Loader> pubsub_;
+  std::unique_ptr<scheduler::Cluster> schedulers_;
 };
 
 }  // namespace outrigger::runtime

@@ -21,6 +21,8 @@ const Logger log("dapr.runtime");
 
 // A reply of the shutdown API is to reach its client before the process ends.
 constexpr auto kForcedExitDelay = 100ms;
+// Of the time for an orderly end, jobs that the application works on get one part in so many.
+constexpr int kJobGraceShare = 2;
 
 }  // namespace
 
@@ -258,10 +260,11 @@ Task<void> Sidecar::Impl::end() {
   shared->ready.set("runtime", false);
   // As upstream: what has not ended in time ends with the process.
   Timer limit([] { log.fatal("Graceful shutdown timeout exceeded, forcing shutdown"); });
-  limit.start(std::chrono::duration_cast<Duration>(options.graceful_shutdown));
+  const auto budget = std::chrono::duration_cast<Duration>(options.graceful_shutdown);
+  limit.start(budget);
   background->cancel();
   co_await background->join();
-  if (blocks) co_await blocks->stop_subscriptions();
+  if (blocks) co_await blocks->stop_work(budget / kJobGraceShare);
   if (prober) co_await prober->close();
   if (servers) co_await servers->close();
   if (blocks) co_await blocks->close();

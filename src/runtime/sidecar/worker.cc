@@ -6,6 +6,8 @@
 #include "runtime/api/reflection.h"
 #include "runtime/invoke/grpc.h"
 #include "runtime/invoke/http.h"
+#include "runtime/jobs/grpc.h"
+#include "runtime/jobs/http.h"
 #include "runtime/pubsub/grpc.h"
 #include "runtime/pubsub/http.h"
 #include "runtime/secrets/grpc.h"
@@ -45,10 +47,6 @@ bool allows_invocation(const api::HttpAccess& access) {
   return access.allows(route);
 }
 
-absent::Owner owner_of(const Identity& identity) {
-  return {identity.app_id, identity.app_namespace};
-}
-
 secrets::Service::Settings secrets_settings(const Shared& shared) {
   secrets::Service::Settings settings;
   settings.app_namespace = shared.settings.identity.app_namespace;
@@ -62,6 +60,15 @@ state::Service::Settings state_settings(const Shared& shared) {
   settings.app_id = shared.settings.identity.app_id;
   settings.metrics = &shared.metrics.component;
   return settings;
+}
+
+scheduler::Service::Settings scheduler_settings(const Shared& shared) {
+  return {shared.settings.identity.app_id, shared.settings.identity.app_namespace};
+}
+
+jobs::Service::Settings jobs_settings(const Shared& shared) {
+  const Identity& identity = shared.settings.identity;
+  return {identity.app_id, identity.app_namespace, &shared.metrics.component};
 }
 
 pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer) {
@@ -83,6 +90,8 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       pubsub_(pubsub_settings(shared, tracer_)),
       outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
+      scheduler_(scheduler_settings(shared)),
+      jobs_(jobs_settings(shared), scheduler_),
       http_(shared.http_settings, router_, shared.metrics),
       public_http_(shared.public_settings, router_, shared.metrics),
       api_gate_(shared.api_gate, shared.metrics),
@@ -109,7 +118,8 @@ void Worker::add_routes() {
   secrets::add_http_routes(router_, secrets_);
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
-  absent::add_http_routes(router_, owner_of(shared_.settings.identity));
+  jobs::add_http_routes(router_, jobs_);
+  absent::add_http_routes(router_);
 }
 
 void Worker::add_methods() {
@@ -121,7 +131,8 @@ void Worker::add_methods() {
   secrets::add_grpc_methods(grpc_api_, secrets_);
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
-  absent::add_grpc_methods(grpc_api_, owner_of(shared_.settings.identity));
+  jobs::add_grpc_methods(grpc_api_, jobs_);
+  absent::add_grpc_methods(grpc_api_);
   api::add_reflection(grpc_api_, {"dapr.proto.runtime.v1.Dapr"});
   api::add_reflection(grpc_internal_, {"dapr.proto.internals.v1.ServiceInvocation"});
 }
@@ -133,6 +144,7 @@ Result<> Worker::open_app() {
   OUT_TRY(app_, app::make_channel(std::move(options), shared_.gate));
   subscriber_.set_app(app_.get());
   invoke_.set_app(app_.get());
+  jobs_.set_app(app_.get());
   return {};
 }
 
@@ -140,6 +152,7 @@ Task<void> Worker::close() {
   co_await grpc_api_.drain();
   co_await grpc_internal_.drain();
   co_await outbox_.close();
+  co_await scheduler_.close();
   co_await invoke_.close();
   if (app_) co_await app_->close();
 }

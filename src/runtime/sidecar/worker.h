@@ -11,10 +11,12 @@
 #include "runtime/app/gate.h"
 #include "runtime/health/health.h"
 #include "runtime/invoke/service.h"
+#include "runtime/jobs/service.h"
 #include "runtime/metadata/service.h"
 #include "runtime/pubsub/outbox.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
+#include "runtime/scheduler/service.h"
 #include "runtime/secrets/service.h"
 #include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
@@ -63,6 +65,7 @@ class Worker {
   pubsub::Service& pubsub() noexcept { return pubsub_; }
   pubsub::Subscriber& subscriber() noexcept { return subscriber_; }
   pubsub::Outbox& outbox() noexcept { return outbox_; }
+  scheduler::Service& scheduler() noexcept { return scheduler_; }
   net::RequestHandler& http() noexcept { return http_; }
   net::RequestHandler& public_http() noexcept { return public_http_; }
   net::RequestHandler& grpc_api() noexcept { return grpc_api_; }
@@ -82,6 +85,8 @@ class Worker {
   pubsub::Service pubsub_;
   pubsub::Outbox outbox_;
   pubsub::Subscriber subscriber_;
+  scheduler::Service scheduler_;
+  jobs::Service jobs_;
   api::Router router_;
   api::HttpApi http_;
   api::HttpApi public_http_;

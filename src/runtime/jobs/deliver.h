@@ -1,0 +1,16 @@
+#pragma once
+
+#include "runtime/app/channel.h"
+#include "runtime/scheduler/service.h"
+
+namespace outrigger::runtime::jobs {
+
+/// Hands a job that is due to the application and tells how it answered. An error: it did not
+/// answer, or the job cannot be told to it. The channel must outlive the task.
+Task<Result<Code>> deliver_http(app::Channel& app, scheduler::Trigger trigger);
+Task<Result<Code>> deliver_grpc(app::Channel& app, scheduler::Trigger trigger);
+
+/// The target of the request for a job, as Go's URLs make it of the name.
+Result<std::string> job_target(std::string_view name);
+
+}  // namespace outrigger::runtime::jobs

@@ -2,6 +2,8 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/resource.h>
+
 #include "runtime/sidecar/program.h"
 
 namespace outrigger {
@@ -36,10 +38,21 @@ int run(std::string_view program, Arguments arguments) {
   return runtime::daprd(arguments);
 }
 
+/// To what the machine allows, as every Go program has it: 1024 descriptors, the usual limit, are
+/// for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  // If that fails the old limit goes on.
+  [[maybe_unused]] const int raised = ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 }  // namespace outrigger
 
 int main(int argc, char** argv) {
+  outrigger::raise_descriptor_limit();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return outrigger::run(argv[0], arguments);
 }

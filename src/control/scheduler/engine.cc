@@ -1,0 +1,487 @@
+#include "control/scheduler/engine.h"
+
+#include <limits>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "control/scheduler/record.h"
+
+namespace outrigger::control::scheduler {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Logger log("dapr.scheduler.server.engine");
+
+/// What is asked of the store at once.
+constexpr std::size_t kReadMax = 10'000;
+constexpr std::size_t kLoadMax = 256;
+constexpr std::size_t kSettleMax = 512;
+/// The alarm is always set, for it tells of a clock that was set.
+constexpr auto kAlarmMax = 24h;
+/// For what sidecars have answered when the service ends.
+constexpr Duration kSettleGrace = 3s;
+
+constexpr JobId kLastId = std::numeric_limits<JobId>::max() >> 1;
+constexpr Due kBeginning{WallTime::min(), 0};
+
+}  // namespace
+
+Engine::Engine(Store& store, Clock& clock, Metrics& metrics, EngineOptions options,
+               std::function<void(bool)> healthy)
+    : store_(store),
+      clock_(clock),
+      metrics_(metrics),
+      options_(options),
+      reading_("to be read", healthy),
+      settling_("to take what became of triggers", healthy),
+      dispatcher_(*this, metrics),
+      look_ahead_timer_([this] { poke(); }) {}
+
+Engine::~Engine() = default;
+
+Task<Result<>> Engine::open(std::string address) {
+  OUT_CO_CHECK(clock_.start(*this));
+  scope_ = std::make_unique<Scope>();
+  OUT_CO_CHECK(co_await store_.open(*this, std::move(address)));
+  scope_->spawn(read_ahead());
+  scope_->spawn(trigger_ready());
+  scope_->spawn(settle_answers());
+  co_return Result<>();
+}
+
+Task<Result<>> Engine::wait_settled() {
+  while (!unsettled_.empty() || settling_now_ > 0) {
+    OUT_CO_CHECK(co_await all_settled_.wait());
+  }
+  co_return Result<>();
+}
+
+Task<void> Engine::close() {
+  clock_.stop();
+  look_ahead_timer_.stop();
+  if (scope_) {
+    Cancellation never;
+    auto settled = co_await with_timeout(wait_settled(), kSettleGrace).under(never);
+    if (!settled) log.warn("The results of some triggers are not written down: they may repeat");
+    scope_->cancel();
+    co_await scope_->join();
+    scope_.reset();
+  }
+  co_await store_.close();
+}
+
+// --- The API. ---
+
+bool Engine::mine(const StoredJob& job) const noexcept {
+  return share_ && job.partition_id % std::max<std::uint64_t>(share_->total, 1) == share_->index;
+}
+
+Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
+  OUT_CO_CHECK(check_name(name));
+  const WallTime now = clock_.now();
+  PutRequest request{.name = std::move(name), .only_new = !overwrite};
+  OUT_CO_TRY(request.job, accept(std::move(job), now, fast_random()));
+  OUT_CO_TRY(const Life life, Life::resume(request.job, std::nullopt, now));
+  // One that is over before it begins is deleted in its first turn.
+  request.waking = life.next().value_or(Waking{now});
+  request.waking.due = due_at(request.waking, now);
+  const WallTime due = request.waking.due;
+  const bool is_mine = mine(request.job);
+  // A caller that goes away must not keep us from hearing that the job was written.
+  Cancellation never;
+  auto written = co_await store_.put(std::move(request)).under(never);
+  if (!written) co_return std::unexpected(std::move(written).error());
+  if (written->replaced) forget(*written->replaced);
+  if (is_mine && !known_.contains(written->id)) enqueue({due, written->id});
+  co_return Result<>();
+}
+
+Task<Result<std::optional<Job>>> Engine::get(std::string name) {
+  OUT_CO_CHECK(check_name(name));
+  OUT_CO_TRY(auto stored, co_await store_.get(std::move(name)));
+  std::optional<Job> job;
+  if (stored) job = std::move(stored->job);
+  co_return job;
+}
+
+Task<Result<>> Engine::remove(std::string name) {
+  OUT_CO_CHECK(check_name(name));
+  Cancellation never;
+  auto removed = co_await store_.remove(std::move(name)).under(never);
+  if (!removed) co_return std::unexpected(std::move(removed).error());
+  if (*removed) forget(**removed);
+  co_return Result<>();
+}
+
+Task<Result<>> Engine::remove_prefix(std::string prefix) {
+  // Only what is before the name's own end is there to be checked.
+  OUT_CO_CHECK(check_name(prefix + "a"));
+  Cancellation never;
+  const std::string shown = prefix;
+  auto removed = co_await store_.remove_prefix(std::move(prefix)).under(never);
+  if (!removed) {
+    co_return std::unexpected(
+        std::move(removed).error().context("failed to delete prefixes \"" + shown + "\""));
+  }
+  for (const JobId id : *removed) forget(id);
+  co_return Result<>();
+}
+
+Task<Result<std::vector<NamedJob>>> Engine::list(ListRequest request) {
+  auto jobs = co_await store_.list(std::move(request));
+  co_return jobs;
+}
+
+// --- Who has which share. ---
+
+void Engine::owned(Share share) {
+  hosts_ = {hosts_.version + 1, share.hosts};
+  hosts_changed_.notify_all();
+  dispatcher_.set_share(share.index, share.total);
+  share_ = std::move(share);
+  start_over_ = true;
+  poke();
+  ready_changed_.notify_all();
+}
+
+void Engine::lost() {
+  share_.reset();
+  dispatcher_.forget_all();
+  known_.clear();
+  flights_.clear();
+  alarms_.clear();
+  ready_.clear();
+  unsettled_.clear();
+}
+
+void Engine::changed(JobId id, std::optional<JobId> replaced, WallTime due) {
+  if (replaced) forget(*replaced);
+  if (share_ && !known_.contains(id)) enqueue({due, id});
+}
+
+void Engine::removed(JobId id) { forget(id); }
+
+// --- What is due, and when. ---
+
+bool Engine::is(JobId id, State state) const {
+  const auto found = known_.find(id);
+  return found != known_.end() && found->second == state;
+}
+
+/// Keeps it in memory if it is due soon; else it will be read in time.
+void Engine::enqueue(Due due) {
+  if (due > std::max(horizon_, reading_to_)) {
+    known_.erase(due.id);
+    return;
+  }
+  known_[due.id] = State::queued;
+  alarms_.push(due);
+  if (alarms_.size() > 2 * options_.queued_max) poke();
+  take_due();
+}
+
+void Engine::forget(JobId id) {
+  if (known_.erase(id) == 0) return;
+  flights_.erase(id);
+  dispatcher_.forget(id);
+}
+
+void Engine::make_ready(JobId id) {
+  known_[id] = State::ready;
+  ready_.push_back(id);
+  ready_changed_.notify_all();
+}
+
+void Engine::take_due() {
+  const WallTime now = clock_.now();
+  while (const Due* first = alarms_.first()) {
+    if (first->when > now || ready_.size() >= options_.ready_max) break;
+    const JobId id = first->id;
+    alarms_.pop();
+    if (is(id, State::queued)) make_ready(id);
+  }
+  if (alarms_.size() < options_.queued_max / 2) poke();
+  arm();
+}
+
+void Engine::arm() {
+  const WallTime now = clock_.now();
+  WallTime when = now + kAlarmMax;
+  // What is due already waits for room among the ready ones, not for the clock.
+  if (const Due* first = alarms_.first(); first != nullptr && first->when > now) {
+    when = std::min(when, first->when);
+  }
+  if (armed_ && *armed_ > now && *armed_ <= when) return;
+  armed_ = when;
+  clock_.arm(when);
+}
+
+void Engine::on_time() {
+  armed_.reset();
+  take_due();
+}
+
+void Engine::on_jump() {
+  log.warn("The clock was set; what is due is reckoned anew");
+  armed_.reset();
+  start_over_ = true;
+  poke();
+  take_due();
+}
+
+void Engine::poke() {
+  look_ahead_ = true;
+  look_ahead_signal_.notify_all();
+}
+
+Task<void> Engine::read_ahead() {
+  for (;;) {
+    while (!look_ahead_ || !share_) {
+      auto woken = co_await look_ahead_signal_.wait();
+      if (!woken) co_return;
+    }
+    look_ahead_ = false;
+    Result<bool> more = true;
+    if (start_over_) {
+      auto begun = co_await begin_anew();
+      if (!begun) more = std::unexpected(std::move(begun).error());
+    }
+    while (more && *more && share_ && !start_over_) {
+      more = co_await read_some();
+    }
+    if (scope_->cancellation().requested()) co_return;
+    shed();
+    if (!more && more.error().code() != Code::aborted) {
+      look_ahead_timer_.start(reading_.failed(more.error()));
+    } else if (more) {
+      reading_.worked();
+    }
+    if (start_over_) look_ahead_ = true;
+  }
+}
+
+Task<Result<>> Engine::begin_anew() {
+  start_over_ = false;
+  auto shortened = co_await store_.shorten_waits(share_->term, clock_.now());
+  if (!shortened) {
+    start_over_ = true;
+    co_return shortened;
+  }
+  std::erase_if(known_, [](const auto& entry) { return entry.second == State::queued; });
+  alarms_.clear();
+  horizon_ = kBeginning;
+  reading_to_ = kBeginning;
+  co_return Result<>();
+}
+
+Task<Result<bool>> Engine::read_some() {
+  const WallTime now = clock_.now();
+  if (alarms_.size() >= options_.queued_max) co_return false;
+  const auto ahead = horizon_.when - std::min(now, horizon_.when);
+  if (horizon_.when > now && ahead > options_.window / 2) {
+    look_ahead_timer_.start(ahead - options_.window / 2);
+    co_return false;
+  }
+  const std::uint64_t term = share_->term;
+  const Due all{now + options_.window, kLastId};
+  reading_to_ = all;
+  auto found = co_await store_.due(term, horizon_, all.when, kReadMax);
+  if (!share_ || share_->term != term || start_over_) co_return true;
+  if (!found) {
+    reading_to_ = horizon_;
+    co_return std::unexpected(std::move(found).error());
+  }
+  for (const Due& due : *found) {
+    const bool is_new = known_.try_emplace(due.id, State::queued).second;
+    if (is_new) alarms_.push(due);
+  }
+  const bool more = found->size() >= kReadMax;
+  horizon_ = all;
+  if (more) horizon_ = found->back();
+  reading_to_ = horizon_;
+  take_due();
+  co_return more;
+}
+
+/// Gives back what is due last when much more was written than is kept.
+void Engine::shed() {
+  if (alarms_.size() <= 2 * options_.queued_max) return;
+  auto cut = alarms_.cut(options_.queued_max);
+  for (const Due& due : cut.dropped) {
+    if (is(due.id, State::queued)) known_.erase(due.id);
+  }
+  horizon_ = std::min(horizon_, cut.last_kept);
+  reading_to_ = horizon_;
+}
+
+// --- Triggers. ---
+
+Task<void> Engine::trigger_ready() {
+  for (;;) {
+    while (ready_.empty() || !share_) {
+      auto woken = co_await ready_changed_.wait();
+      if (!woken) co_return;
+    }
+    std::vector<JobId> ids;
+    for (; !ready_.empty() && ids.size() < kLoadMax; ready_.pop_front()) {
+      if (is(ready_.front(), State::ready)) ids.push_back(ready_.front());
+    }
+    const std::uint64_t term = share_->term;
+    auto loaded = co_await store_.load(term, ids);
+    if (scope_->cancellation().requested()) co_return;
+    if (!share_ || share_->term != term) continue;
+    const std::size_t looked_up = loaded ? loaded->looked_up : 0;
+    ready_.insert(ready_.begin(), ids.begin() + static_cast<std::ptrdiff_t>(looked_up), ids.end());
+    if (!loaded) {
+      const Duration pause = reading_.failed(loaded.error());
+      auto slept = co_await sleep_for(pause);
+      if (!slept) co_return;
+      continue;
+    }
+    reading_.worked();
+    std::unordered_set<JobId> missing(ids.begin(),
+                                      ids.begin() + static_cast<std::ptrdiff_t>(looked_up));
+    for (auto& job : loaded->jobs) {
+      missing.erase(job.id);
+      if (is(job.id, State::ready)) trigger(std::move(job));
+    }
+    for (const JobId id : missing) forget(id);
+    take_due();
+  }
+}
+
+void Engine::trigger(LoadedJob loaded) {
+  if (loaded.due > clock_.now()) {
+    dispatcher_.forget(loaded.id);
+    enqueue({loaded.due, loaded.id});
+    return;
+  }
+  const auto give_up = [&](const Error& error) {
+    // It stays in the store: somebody may mend it.
+    log.error("The job ", loaded.name, " cannot be triggered: ", error);
+    metrics_.undelivered(Metrics::Type::unknown);
+    forget(loaded.id);
+  };
+  auto job = decode_job(loaded.job);
+  if (!job) return give_up(job.error());
+  auto target = target_of(*job);
+  if (!target) return give_up(target.error());
+  const std::string prefix = prefix_of(*target);
+  if (!loaded.name.starts_with(prefix)) {
+    return give_up(Error(Code::data_loss, "its name does not begin with " + prefix));
+  }
+  std::optional<Counter> counter;
+  if (loaded.counter) {
+    auto decoded = decode_counter(*loaded.counter);
+    if (!decoded) return give_up(decoded.error());
+    counter = *decoded;
+  }
+  Delivery delivery{.name = loaded.name.substr(prefix.size()),
+                    .payload = std::move(job->job.payload),
+                    .metadata = std::move(job->job.metadata->value)};
+  job->job.payload.reset();
+  job->job.metadata.reset();
+  auto life = Life::resume(*std::move(job), counter, loaded.due);
+  if (!life) return give_up(life.error());
+  deliver(loaded, *std::move(life), *target, std::move(delivery));
+}
+
+void Engine::deliver(LoadedJob& loaded, Life life, const Target& target, Delivery delivery) {
+  if (!life.next()) {
+    dispatcher_.forget(loaded.id);
+    settle(loaded.id, life);
+    return;
+  }
+  switch (dispatcher_.offer(loaded.id, target, std::move(delivery))) {
+    case Dispatcher::Outcome::sent:
+      known_[loaded.id] = State::flying;
+      flights_.insert_or_assign(loaded.id, Flight{std::move(life), Metrics::type_of(target),
+                                                  std::chrono::steady_clock::now()});
+      break;
+    case Dispatcher::Outcome::undeliverable:
+      metrics_.undelivered(Metrics::type_of(target));
+      [[fallthrough]];
+    case Dispatcher::Outcome::waits: known_[loaded.id] = State::waiting; break;
+  }
+}
+
+void Engine::answered(JobId id, Answer answer) {
+  const auto found = flights_.find(id);
+  if (found == flights_.end()) return;
+  Flight& flight = found->second;
+  metrics_.triggered(flight.type, answer, std::chrono::steady_clock::now() - flight.since);
+  if (answer == Answer::success) {
+    flight.life.succeeded();
+  } else {
+    flight.life.failed();
+  }
+  settle(id, flight.life);
+  flights_.erase(found);
+}
+
+bool Engine::undelivered(JobId id) {
+  const auto found = flights_.find(id);
+  if (found == flights_.end()) return false;
+  metrics_.undelivered(found->second.type);
+  flights_.erase(found);
+  known_[id] = State::waiting;
+  return true;
+}
+
+void Engine::again(JobId id) {
+  if (known_.contains(id)) make_ready(id);
+}
+
+// --- What became of them. ---
+
+void Engine::settle(JobId id, const Life& life) {
+  Settlement settlement{.id = id, .counter = life.counter(), .waking = life.next()};
+  if (settlement.waking) settlement.waking->due = due_at(*settlement.waking, clock_.now());
+  known_[id] = State::settling;
+  unsettled_.push_back(std::move(settlement));
+  unsettled_changed_.notify_all();
+}
+
+Task<void> Engine::settle_answers() {
+  for (;;) {
+    while (unsettled_.empty() || !share_) {
+      all_settled_.notify_all();
+      auto woken = co_await unsettled_changed_.wait();
+      if (!woken) co_return;
+    }
+    const auto count = std::min(unsettled_.size(), kSettleMax);
+    std::vector<Settlement> batch(unsettled_.begin(),
+                                  unsettled_.begin() + static_cast<std::ptrdiff_t>(count));
+    unsettled_.erase(unsettled_.begin(), unsettled_.begin() + static_cast<std::ptrdiff_t>(count));
+    settling_now_ = count;
+    const std::uint64_t term = share_->term;
+    auto there = co_await store_.settle(term, batch);
+    settling_now_ = 0;
+    if (!share_ || share_->term != term) continue;
+    if (!there) {
+      unsettled_.insert(unsettled_.begin(), batch.begin(), batch.end());
+      const Duration pause = settling_.failed(there.error());
+      auto slept = co_await sleep_for(pause);
+      if (!slept) co_return;
+      continue;
+    }
+    settling_.worked();
+    for (std::size_t i = 0; i < count; ++i) settled(batch[i], (*there)[i]);
+  }
+}
+
+void Engine::settled(const Settlement& settlement, bool there) {
+  if (!is(settlement.id, State::settling)) return;
+  if (there && settlement.waking) {
+    enqueue({settlement.waking->due, settlement.id});
+  } else {
+    known_.erase(settlement.id);
+  }
+}
+
+Engine::Counts Engine::counts() const noexcept {
+  return {.known = known_.size(), .queued = alarms_.size(), .in_flight = flights_.size()};
+}
+
+}  // namespace outrigger::control::scheduler

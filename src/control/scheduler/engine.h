@@ -1,0 +1,150 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/scope.h"
+#include "control/scheduler/alarm_queue.h"
+#include "control/scheduler/clock.h"
+#include "control/scheduler/dispatcher.h"
+#include "control/scheduler/life.h"
+#include "control/scheduler/metrics.h"
+#include "control/scheduler/store.h"
+#include "control/scheduler/trouble.h"
+
+namespace outrigger::control::scheduler {
+
+struct EngineOptions {
+  /// Jobs that are due within this time are kept in memory as an id and a time...
+  std::chrono::nanoseconds window = std::chrono::minutes(10);
+  /// ...but no more than about twice so many.
+  std::size_t queued_max = 100'000;
+  /// Triggers whose turn it is and that are read from the store, at most.
+  std::size_t ready_max = 4096;
+};
+
+/// Triggers jobs when they are due. In memory are: an id and a time for each job that is due soon,
+/// an id for each one that is due and waits for a sidecar, and the state of those that a sidecar is
+/// at work on. Everything else is in the store, and is read when it is needed. On one loop.
+class Engine final : private Store::Events, private Dispatcher::Owner, private Clock::Handler {
+ public:
+  /// All must outlive the engine. `healthy` is told when the store begins or ceases to fail for
+  /// long.
+  Engine(Store& store, Clock& clock, Metrics& metrics, EngineOptions options,
+         std::function<void(bool)> healthy);
+  ~Engine();
+
+  /// Opens the store and begins. `address`: where sidecars reach this replica.
+  Task<Result<>> open(std::string address);
+  /// Ends; what sidecars have answered is written down first, if the store lets it.
+  Task<void> close();
+
+  // The API. Names are as they are stored. Errors are upstream's.
+
+  Task<Result<>> schedule(std::string name, Job job, bool overwrite);
+  /// nullopt: there is none.
+  Task<Result<std::optional<Job>>> get(std::string name);
+  Task<Result<>> remove(std::string name);
+  Task<Result<>> remove_prefix(std::string prefix);
+  Task<Result<std::vector<NamedJob>>> list(ListRequest request);
+
+  /// The streams of sidecars.
+  Dispatcher& dispatcher() noexcept { return dispatcher_; }
+  /// The addresses of all replicas, and a number that changes with them.
+  struct Hosts {
+    std::uint64_t version = 0;
+    std::vector<std::string> addresses;
+  };
+  [[nodiscard]] const Hosts& hosts() const noexcept { return hosts_; }
+  [[nodiscard]] Signal& hosts_changed() noexcept { return hosts_changed_; }
+
+  struct Counts {
+    std::size_t known = 0, queued = 0, in_flight = 0;
+  };
+  [[nodiscard]] Counts counts() const noexcept;
+
+ private:
+  /// Where a job is that is in memory.
+  enum class State : std::uint8_t {
+    queued,    ///< In alarms_.
+    ready,     ///< In ready_, or being read.
+    waiting,   ///< In the dispatcher.
+    flying,    ///< At a sidecar, and in flights_.
+    settling,  ///< In unsettled_.
+  };
+  struct Flight {
+    Life life;
+    Metrics::Type type;
+    TimePoint since;
+  };
+
+  // Store::Events
+  void owned(Share share) override;
+  void lost() override;
+  void changed(JobId id, std::optional<JobId> replaced, WallTime due) override;
+  void removed(JobId id) override;
+  // Dispatcher::Owner
+  void answered(JobId job, Answer answer) override;
+  bool undelivered(JobId job) override;
+  void again(JobId job) override;
+  // Clock::Handler
+  void on_time() override;
+  void on_jump() override;
+
+  [[nodiscard]] bool mine(const StoredJob& job) const noexcept;
+  bool is(JobId id, State state) const;
+  void enqueue(Due due);
+  void forget(JobId id);
+  void make_ready(JobId id);
+  void take_due();
+  void arm();
+
+  void poke();
+  Task<void> read_ahead();
+  /// Whether there may be more to read.
+  Task<Result<bool>> read_some();
+  Task<Result<>> begin_anew();
+  void shed();
+  Task<void> trigger_ready();
+  void trigger(LoadedJob loaded);
+  void deliver(LoadedJob& loaded, Life life, const Target& target, Delivery delivery);
+  Task<void> settle_answers();
+  Task<Result<>> wait_settled();
+  void settled(const Settlement& settlement, bool there);
+  void settle(JobId id, const Life& life);
+
+  Store& store_;
+  Clock& clock_;
+  Metrics& metrics_;
+  const EngineOptions options_;
+  Trouble reading_;
+  Trouble settling_;
+  Dispatcher dispatcher_;
+  std::optional<Share> share_;
+  Hosts hosts_;
+  Signal hosts_changed_;
+
+  std::unordered_map<JobId, State> known_;
+  AlarmQueue alarms_;
+  std::optional<WallTime> armed_;
+  /// Everything up to here is in memory; up to `reading_to_` it is being read.
+  Due horizon_;
+  Due reading_to_;
+  bool start_over_ = false;
+  bool look_ahead_ = false;
+  Signal look_ahead_signal_;
+  Timer look_ahead_timer_;
+  std::deque<JobId> ready_;
+  Signal ready_changed_;
+  std::unordered_map<JobId, Flight> flights_;
+  std::deque<Settlement> unsettled_;
+  Signal unsettled_changed_;
+  std::size_t settling_now_ = 0;
+  Signal all_settled_;
+
+  std::unique_ptr<Scope> scope_;
+};
+
+}  // namespace outrigger::control::scheduler

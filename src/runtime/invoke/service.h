@@ -9,6 +9,8 @@
 #include "runtime/invoke/access.h"
 #include "runtime/invoke/app_caller.h"
 #include "runtime/invoke/endpoint_caller.h"
+#include "runtime/invoke/envelope.h"
+#include "runtime/invoke/method.h"
 #include "runtime/invoke/remote_caller.h"
 
 namespace outrigger::runtime::invoke {

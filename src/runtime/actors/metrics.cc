@@ -1,0 +1,46 @@
+#include "runtime/actors/metrics.h"
+
+namespace outrigger::runtime::actors {
+
+ActorMetrics::ActorMetrics(telemetry::Registry& registry)
+    : by_type_(registry.group({"actor_type"})),
+      by_success_(registry.group({"actor_type", "success"})),
+      by_reason_(registry.group({"actor_type"})) {
+  deactivated_ = registry.counter(by_type_, "dapr_runtime_actor_deactivated_total",
+                                  "The number of the successful actor deactivation.");
+  rebalanced_ = registry.counter(by_type_, "dapr_runtime_actor_rebalanced_total",
+                                 "The number of the actor rebalance requests.");
+  pending_ =
+      registry.gauge(by_type_, "dapr_runtime_actor_pending_actor_calls",
+                     "The number of pending actor calls waiting to acquire the per-actor lock.");
+  timers_ =
+      registry.gauge(by_type_, "dapr_runtime_actor_timers", "The number of actor timer requests.");
+  timers_fired_ = registry.counter(by_success_, "dapr_runtime_actor_timers_fired_total",
+                                   "The number of actor timers fired requests.");
+  reminders_fired_ = registry.counter(by_success_, "dapr_runtime_actor_reminders_fired_total",
+                                      "The number of actor reminders fired requests.");
+  failed_ = registry.counter(by_reason_, "dapr_runtime_actor_deactivated_failed_total",
+                             "The number of the failed actor deactivation.");
+}
+
+ActorMetrics::OfType ActorMetrics::of(std::string_view type) const {
+  const auto plain = by_type_.find({type});
+  const auto failed = by_success_.find({type, "false"});
+  const auto succeeded = by_success_.find({type, "true"});
+  OfType of;
+  of.deactivated = deactivated_.at(plain);
+  of.rebalanced = rebalanced_.at(plain);
+  of.pending_calls = pending_.at(plain);
+  of.timers = timers_.at(plain);
+  of.timers_fired[0] = timers_fired_.at(failed);
+  of.timers_fired[1] = timers_fired_.at(succeeded);
+  of.reminders_fired[0] = reminders_fired_.at(failed);
+  of.reminders_fired[1] = reminders_fired_.at(succeeded);
+  return of;
+}
+
+void ActorMetrics::deactivation_failed(std::string_view type) const {
+  failed_.at(by_reason_.find({type})).add();
+}
+
+}  // namespace outrigger::runtime::actors

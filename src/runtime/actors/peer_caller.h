@@ -1,0 +1,42 @@
+#pragma once
+
+#include "runtime/actors/invocation.h"
+#include "runtime/placement/service.h"
+
+namespace outrigger::runtime::actors {
+
+inline constexpr std::string_view kCallActor =
+    "/dapr.proto.internals.v1.ServiceInvocation/CallActor";
+inline constexpr std::string_view kCallActorReminder =
+    "/dapr.proto.internals.v1.ServiceInvocation/CallActorReminder";
+inline constexpr std::string_view kCallActorStream =
+    "/dapr.proto.internals.v1.ServiceInvocation/CallActorStream";
+
+/// Calls actors that live in other sidecars. On one loop.
+class PeerCaller {
+ public:
+  /// `peers` must outlive this object.
+  PeerCaller(peers::Peers& peers, std::string app_namespace, std::size_t message_bytes_max)
+      : peers_(peers),
+        app_namespace_(std::move(app_namespace)),
+        message_bytes_max_(message_bytes_max) {}
+
+  /// Errors have the code and the message of the gRPC status.
+  Task<Result<Reply>> call(placement::Location where, InvocationPtr call);
+  Task<Result<>> fire(placement::Location where, ReminderPtr reminder);
+
+ private:
+  Task<Result<std::string>> unary(placement::Location where, std::string_view path,
+                                  std::string framed, TraceContext trace);
+
+  peers::Peers& peers_;
+  std::string app_namespace_;
+  std::size_t message_bytes_max_;
+};
+
+/// dapr.proto.internals.v1.Reminder.
+[[nodiscard]] std::string encode_reminder(const Reminder& reminder);
+/// Code::internal if it is malformed.
+[[nodiscard]] Result<Reminder> decode_reminder(const std::string& message);
+
+}  // namespace outrigger::runtime::actors

@@ -1,0 +1,210 @@
+#include "control/scheduler/etcd_members.h"
+
+#include "base/log.h"
+#include "base/random.h"
+
+namespace outrigger::control::scheduler {
+namespace {
+
+using namespace std::chrono_literals;
+using components::etcd::Compare;
+using components::etcd::Put;
+using components::etcd::Range;
+using components::etcd::Txn;
+
+const Logger log("dapr.scheduler.server.etcd");
+
+constexpr std::string_view kFolder = "dapr/leadership";
+// After an engine that failed.
+constexpr Duration kPause = 1s;
+
+}  // namespace
+
+std::optional<Share> Roll::share_of(const std::string& key) const {
+  Share share;
+  share.total = members.size();
+  bool found = false;
+  for (const auto& [name, member] : members) {
+    if (member.total != share.total) return std::nullopt;
+    share.hosts.push_back(member.address);
+    if (name == key) {
+      share.index = share.hosts.size() - 1;
+      found = true;
+    }
+  }
+  if (!found) return std::nullopt;
+  return share;
+}
+
+EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, Callbacks callbacks)
+    : client_(client),
+      self_(std::move(self)),
+      callbacks_(std::move(callbacks)),
+      key_(std::string(kFolder) + "/" + self_.id),
+      own_{.total = 0, .uid = fast_random(), .address = self_.address},
+      expiry_([this] {
+        stand_down("its lease could not be renewed in time");
+        if (life_ != nullptr) life_->request();
+      }) {}
+
+EtcdMembers::~EtcdMembers() = default;
+
+void EtcdMembers::join() { scope_.spawn(live()); }
+
+bool EtcdMembers::current() const { return agreed_ && std::chrono::steady_clock::now() < until_; }
+
+std::optional<Compare> EtcdMembers::fence(std::uint64_t term) const {
+  if (!current() || term != term_) return std::nullopt;
+  return Compare{.key = key_, .target = Compare::Target::mod_revision, .number = revision_};
+}
+
+void EtcdMembers::begin(Share share, const Roll& roll) {
+  agreed_ = roll;
+  share.term = ++term_;
+  log.info("This replica has share ", share.index + 1, " of ", share.total, " of the jobs");
+  callbacks_.owned(std::move(share));
+}
+
+void EtcdMembers::stand_down(std::string_view why) {
+  if (!agreed_) return;
+  agreed_.reset();
+  log.info("This replica gives its share of the jobs up: ", why);
+  callbacks_.lost();
+}
+
+Task<void> EtcdMembers::live() {
+  for (;;) {
+    auto ended = co_await take_part();
+    stand_down("it no longer takes part");
+    expiry_.stop();
+    if (scope_.cancellation().requested()) co_return;
+    if (!ended) log.error("The replicas cannot share the jobs: ", ended.error(), "; trying again");
+    auto slept = co_await sleep_for(kPause);
+    if (!slept) co_return;
+  }
+}
+
+// One lease, from its beginning to its end.
+Task<Result<>> EtcdMembers::take_part() {
+  revision_ = 0;
+  until_ = std::chrono::steady_clock::now() + self_.time_to_live;
+  OUT_CO_TRY(lease_, co_await client_.grant(self_.time_to_live));
+  Cancellation life(co_await this_cancellation());
+  life_ = &life;
+  Scope renewing(&life);
+  renewing.spawn(renew(&life));
+  auto entered = co_await enter().under(life);
+  Result<> ended = entered;
+  if (entered) ended = co_await follow().under(life);
+  life_ = nullptr;
+  life.request();
+  co_await renewing.join();
+  co_return ended;
+}
+
+Task<void> EtcdMembers::renew(Cancellation* life) {
+  for (;;) {
+    auto slept = co_await sleep_for(self_.time_to_live / 3);
+    if (!slept) co_return;
+    const TimePoint asked = std::chrono::steady_clock::now();
+    auto renewed = co_await client_.renew(lease_);
+    if (renewed) {
+      until_ = asked + self_.time_to_live;
+      if (agreed_) expiry_.start_at(until_);
+      continue;
+    }
+    if (life->requested()) co_return;
+    log.warn("The lease of this replica could not be renewed: ", renewed.error());
+    const bool over =
+        renewed.error().code() == Code::not_found || std::chrono::steady_clock::now() >= until_;
+    if (over) {
+      life->request();
+      co_return;
+    }
+  }
+}
+
+// Writes our key, waiting for an earlier process of the same id to be forgotten.
+Task<Result<>> EtcdMembers::enter() {
+  for (bool told = false;; told = true) {
+    Range all{.key = std::string(kFolder) + "/",
+              .end = components::etcd::prefix_end(std::string(kFolder) + "/"),
+              .count_only = true};
+    OUT_CO_TRY(const auto found, co_await client_.range(std::move(all)));
+    own_.total = static_cast<std::uint64_t>(found.count) + 1;
+    Txn txn;
+    txn.compare.push_back({.key = key_, .target = Compare::Target::create_revision, .number = 0});
+    txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
+    OUT_CO_TRY(const auto written, co_await client_.txn(std::move(txn)));
+    if (written.succeeded) {
+      revision_ = written.revision;
+      co_return Result<>();
+    }
+    if (!told)
+      log.warn("A replica with the id ", self_.id, " is there already; waiting for its end");
+    OUT_CO_CHECK(co_await sleep_for(kPause));
+  }
+}
+
+Task<Result<>> EtcdMembers::follow() {
+  const std::string folder = std::string(kFolder) + "/";
+  OUT_CO_TRY(const auto revision, co_await look());
+  const auto watch = client_.watch(folder, components::etcd::prefix_end(folder), revision + 1);
+  for (;;) {
+    auto changed = co_await watch->next();
+    if (!changed) co_return std::unexpected(std::move(changed).error());
+    OUT_CO_CHECK(co_await look());
+  }
+}
+
+/// The store's revision that was looked at.
+Task<Result<std::int64_t>> EtcdMembers::look() {
+  const std::string folder = std::string(kFolder) + "/";
+  Range all{.key = folder, .end = components::etcd::prefix_end(folder)};
+  OUT_CO_TRY(const auto found, co_await client_.range(std::move(all)));
+  Roll roll;
+  for (const auto& item : found.items) {
+    auto member = decode_membership(item.value);
+    if (!member) co_return std::unexpected(std::move(member).error().context(item.key));
+    roll.members.emplace(item.key, *std::move(member));
+  }
+  OUT_CO_CHECK(co_await settle(roll));
+  co_return found.revision;
+}
+
+Task<Result<>> EtcdMembers::settle(const Roll& roll) {
+  const auto mine = roll.members.find(key_);
+  if (mine == roll.members.end() || mine->second.uid != own_.uid) {
+    co_return fail(Code::aborted, "the key " + key_ + " is gone or another's");
+  }
+  if (agreed_ && agreed_->members == roll.members) co_return Result<>();
+  stand_down("the replicas are others now");
+  if (mine->second.total != roll.members.size()) {
+    own_.total = roll.members.size();
+    Txn txn;
+    txn.compare.push_back({.key = key_, .number = revision_});
+    txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
+    OUT_CO_TRY(const auto written, co_await client_.txn(std::move(txn)));
+    if (!written.succeeded) co_return fail(Code::aborted, "the key " + key_ + " was changed");
+    revision_ = written.revision;
+    co_return Result<>();  // Seen by the watch, when the others may have followed.
+  }
+  if (auto share = roll.share_of(key_)) {
+    expiry_.start_at(until_);
+    begin(*std::move(share), roll);
+  }
+  co_return Result<>();
+}
+
+Task<void> EtcdMembers::leave() {
+  scope_.cancel();
+  co_await scope_.join();
+  expiry_.stop();
+  if (lease_ == 0) co_return;
+  auto revoked = co_await with_timeout(client_.revoke(std::exchange(lease_, 0)), kPause);
+  if (!revoked && revoked.error().code() != Code::not_found) {
+    log.warn("The lease of this replica could not be given back: ", revoked.error());
+  }
+}
+
+}  // namespace outrigger::control::scheduler

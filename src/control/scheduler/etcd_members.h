@@ -1,0 +1,93 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/scope.h"
+#include "components/clients/etcd/client.h"
+#include "control/scheduler/store.h"
+
+/// How replicas share the jobs in etcd, as upstream's do, so that both kinds can share the work:
+/// each keeps a key under "dapr/leadership/", bound to a lease, that says how many replicas it
+/// counts. When all count the same, each has the jobs of its place in the order of the keys
+/// (facts/wire_notes.md, section 21b).
+namespace outrigger::control::scheduler {
+
+/// The value of a replica's key.
+struct Membership {
+  std::uint64_t total = 0;
+  /// Random: tells two processes with one id apart.
+  std::uint64_t uid = 0;
+  std::string address;
+  bool operator==(const Membership&) const = default;
+};
+[[nodiscard]] std::string encode(const Membership& membership);
+/// Code::data_loss for bytes that are no such record.
+Result<Membership> decode_membership(std::string_view bytes);
+
+/// What the keys of all replicas say, seen by one of them.
+struct Roll {
+  std::map<std::string, Membership> members;  ///< By key.
+  /// The share of the one with this key if all count the same; without a term.
+  [[nodiscard]] std::optional<Share> share_of(const std::string& key) const;
+};
+
+/// Takes part in sharing the work. On one loop.
+class EtcdMembers {
+ public:
+  struct Self {
+    std::string id;
+    std::string address;
+    /// Of the lease. Upstream's is 20 s.
+    std::chrono::seconds time_to_live{10};
+  };
+  /// On the same loop, never inside a call to this object. A share ends with lost(), or with the
+  /// next owned().
+  struct Callbacks {
+    std::function<void(Share)> owned;
+    std::function<void()> lost;
+  };
+
+  EtcdMembers(components::etcd::Client& client, Self self, Callbacks callbacks);
+  /// leave() must have ended.
+  ~EtcdMembers();
+
+  void join();
+  /// What must hold of the store for this replica to still have the share of this term.
+  [[nodiscard]] std::optional<components::etcd::Compare> fence(std::uint64_t term) const;
+  /// Gives the share up at once, for the others.
+  Task<void> leave();
+
+ private:
+  Task<void> live();
+  Task<Result<>> take_part();
+  Task<Result<>> enter();
+  Task<void> renew(Cancellation* life);
+  Task<Result<>> follow();
+  Task<Result<std::int64_t>> look();
+  Task<Result<>> settle(const Roll& roll);
+  void begin(Share share, const Roll& roll);
+  void stand_down(std::string_view why);
+  bool current() const;
+
+  components::etcd::Client& client_;
+  Self self_;
+  Callbacks callbacks_;
+  std::string key_;
+  Membership own_;
+  std::int64_t lease_ = 0;
+  /// Of our key; 0 before it is written.
+  std::int64_t revision_ = 0;
+  std::uint64_t term_ = 0;
+  std::optional<Roll> agreed_;
+  TimePoint until_;
+  Cancellation* life_ = nullptr;  ///< Of the present lease.
+  Timer expiry_;
+  Scope scope_;
+};
+
+}  // namespace outrigger::control::scheduler

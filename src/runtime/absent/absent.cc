@@ -58,14 +58,6 @@ struct HttpRoute {
 };
 
 constexpr HttpRoute kHttpRoutes[] = {
-    {"POST,PUT", "/v1.0/actors/{actorType}/{actorId}/state", "actors", "v1", kActors},
-    {"GET,POST,DELETE,PUT", "/v1.0/actors/{actorType}/{actorId}/method/{method}", "actors", "v1",
-     kActors},
-    {"GET", "/v1.0/actors/{actorType}/{actorId}/state/{key}", "actors", "v1", kActors},
-    {"GET,POST,PUT,DELETE", "/v1.0/actors/{actorType}/{actorId}/reminders/{name}", "actors", "v1",
-     kActors},
-    {"POST,PUT,DELETE", "/v1.0/actors/{actorType}/{actorId}/timers/{name}", "actors", "v1",
-     kActors},
     {"POST,PUT", "/v1.0/bindings/{name}", "bindings", "v1", kBinding},
     {"PUT", "/v1.0-alpha1/crypto/{name}/encrypt", "crypto", "v1alpha1", kCrypto},
     {"PUT", "/v1.0-alpha1/crypto/{name}/decrypt", "crypto", "v1alpha1", kCrypto},
@@ -133,16 +125,6 @@ struct GrpcMethod {
 
 constexpr GrpcMethod kUnaryMethods[] = {
     {"InvokeBinding", kBinding},
-    {"RegisterActorTimer", kActors},
-    {"UnregisterActorTimer", kActors},
-    {"RegisterActorReminder", kActors},
-    {"UnregisterActorReminder", kActors},
-    {"UnregisterActorRemindersByType", kActors},
-    {"ListActorReminders", kActors},
-    {"GetActorState", kActors},
-    {"GetActorReminder", kActors},
-    {"ExecuteActorStateTransaction", kActors},
-    {"InvokeActor", kActors},
     {"GetConfigurationAlpha1", kConfiguration},
     {"GetConfiguration", kConfiguration},
     {"UnsubscribeConfigurationAlpha1", kConfiguration},
@@ -175,7 +157,6 @@ constexpr GrpcMethod kUnaryMethods[] = {
 };
 
 constexpr GrpcMethod kStreamMethods[] = {
-    {"SubscribeActorEventsAlpha1", kActors},
     {"SubscribeConfigurationAlpha1", kConfiguration},
     {"SubscribeConfiguration", kConfiguration},
     {"EncryptAlpha1", kCrypto},

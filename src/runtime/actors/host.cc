@@ -28,9 +28,32 @@ Task<void> on_all(Loops* loops, const std::vector<Service*>* services, Work work
   co_await run_all(std::move(all));
 }
 
-Task<Result<>> connect_one(Service* service, std::vector<Router::Home> homes) {
+Task<Result<>> connect_one(Service* service, std::vector<Router::Home> homes, Service::Register add,
+                           Service::Unregister remove) {
   service->set_homes(std::move(homes));
+  service->set_registration(std::move(add), std::move(remove));
   co_return Result<>();
+}
+
+/// From any loop: host->add().
+Task<Result<>> add_from_stream(Loop* home, Host* host, AppConfig config) {
+  std::move_only_function<Task<Result<>>()> add = [host, &config] {
+    return host->add(std::move(config), Host::Way::stream);
+  };
+  auto added = co_await call_on<void>(*home, std::move(add));
+  co_return added;
+}
+
+Task<Result<>> remove_there(Host* host, std::vector<std::string> types) {
+  co_await host->remove(std::move(types));
+  co_return Result<>();
+}
+
+Task<void> remove_from_stream(Loop* home, Host* host, std::vector<std::string> types) {
+  std::move_only_function<Task<Result<>>()> remove = [host, &types] {
+    return remove_there(host, std::move(types));
+  };
+  [[maybe_unused]] auto removed = co_await call_on<void>(*home, std::move(remove));
 }
 
 Task<Result<>> add_one(Service* service, std::shared_ptr<const Hosting> hosting, Host::Way way) {
@@ -85,7 +108,16 @@ Task<void> Host::connect() {
   for (unsigned i = 0; i < services_.size(); ++i) {
     homes.push_back({&loops_[i], &services_[i]->life(), &services_[i]->timers()});
   }
-  auto work = [homes](Service* service) { return connect_one(service, homes); };
+  Loop* const home = &loops_[0];
+  Service::Register add = [home, this](AppConfig config) {
+    return add_from_stream(home, this, std::move(config));
+  };
+  Service::Unregister remove = [home, this](std::vector<std::string> types) {
+    return remove_from_stream(home, this, std::move(types));
+  };
+  auto work = [homes, add, remove](Service* service) {
+    return connect_one(service, homes, add, remove);
+  };
   co_await on_all(&loops_, &services_, work);
 }
 

@@ -36,6 +36,23 @@ void fill_app(const AppFacts& facts, pb::AppConnectionProperties& app) {
   health->set_health_threshold(facts.health->threshold);
 }
 
+void fill_actors(const ActorFacts& facts, pb::GetMetadataResponse& reply) {
+  auto& runtime = *reply.mutable_actor_runtime();
+  runtime.set_runtime_status(static_cast<pb::ActorRuntime::ActorRuntimeStatus>(facts.runtime));
+  runtime.set_host_ready(facts.host_ready);
+  runtime.set_placement(facts.placement);
+  for (const ActorFacts::Count& count : facts.active) {
+    auto* one = runtime.add_active_actors();
+    one->set_type(count.type);
+    one->set_count(static_cast<std::int32_t>(count.count));
+// The place that older clients look at.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+    *reply.add_active_actors_count() = *one;
+#pragma clang diagnostic pop
+  }
+}
+
 Task<Result<std::string>> get_metadata(Service& service) {
   const auto facts = co_await service.current();
   pb::GetMetadataResponse reply;
@@ -60,8 +77,7 @@ Task<Result<std::string>> get_metadata(Service& service) {
   for (const std::string& address : facts->scheduler_addresses) {
     reply.mutable_scheduler()->add_connected_addresses(address);
   }
-  reply.mutable_actor_runtime()->set_runtime_status(pb::ActorRuntime::DISABLED);
-  reply.mutable_actor_runtime()->set_placement("placement: disconnected");
+  fill_actors(facts->actors, reply);
   co_return reply.SerializeAsString();
 }
 

@@ -97,6 +97,29 @@ void write_app(json::Writer& out, const AppFacts& app) {
   out.end_object();
 }
 
+void write_counts(json::Writer& out, std::string_view key,
+                  const std::vector<ActorFacts::Count>& counts) {
+  if (counts.empty()) return;
+  out.key(key).begin_array();
+  for (const ActorFacts::Count& one : counts) {
+    out.begin_object();
+    write_text(out, "type", one.type);
+    if (one.count != 0) out.member("count", static_cast<std::uint64_t>(one.count));
+    out.end_object();
+  }
+  out.end_array();
+}
+
+void write_actors(json::Writer& out, const ActorFacts& actors) {
+  constexpr std::string_view kNames[] = {"INITIALIZING", "DISABLED", "RUNNING"};
+  out.key("actorRuntime").begin_object();
+  out.member("runtimeStatus", kNames[static_cast<int>(actors.runtime)]);
+  write_counts(out, "activeActors", actors.active);
+  out.member("hostReady", actors.host_ready);
+  write_text(out, "placement", actors.placement);
+  out.end_object();
+}
+
 Task<net::Response> get_metadata(Service& service) {
   const auto facts = co_await service.current();
   std::string body;
@@ -105,15 +128,14 @@ Task<net::Response> get_metadata(Service& service) {
   write_text(out, "id", facts->app_id);
   write_text(out, "runtimeVersion", facts->runtime_version);
   write_strings(out, "enabledFeatures", facts->enabled_features);
+  // The place that older clients look at.
+  write_counts(out, "actors", facts->actors.active);
   write_components(out, facts->components);
   write_map(out, "extended", service.extended());
   write_subscriptions(out, facts->subscriptions);
   write_names(out, "httpEndpoints", facts->http_endpoints);
   write_app(out, facts->app);
-  // Actors come with a later capability; this is what upstream says without placement.
-  out.key("actorRuntime").begin_object();
-  out.member("runtimeStatus", "DISABLED").member("hostReady", false);
-  out.member("placement", "placement: disconnected").end_object();
+  write_actors(out, facts->actors);
   if (!facts->scheduler_addresses.empty()) {
     out.key("scheduler").begin_object();
     write_strings(out, "connected_addresses", facts->scheduler_addresses);

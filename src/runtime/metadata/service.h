@@ -39,6 +39,17 @@ struct AppFacts {
   int concurrency_max = 0;
   std::optional<Health> health;
 };
+struct ActorFacts {
+  enum class Runtime : std::uint8_t { initializing = 0, disabled = 1, running = 2 };
+  struct Count {
+    std::string type;
+    std::size_t count = 0;
+  };
+  Runtime runtime = Runtime::disabled;
+  bool host_ready = false;
+  std::string placement = "placement: disconnected";
+  std::vector<Count> active;
+};
 /// Everything but the extended metadata that API callers set. Immutable once published.
 struct Facts {
   std::string app_id, runtime_version;
@@ -47,6 +58,7 @@ struct Facts {
   std::vector<SubscriptionFacts> subscriptions;
   std::vector<std::string> http_endpoints, resiliencies;
   AppFacts app;
+  ActorFacts actors;
   /// The schedulers that are known; empty if none is.
   std::vector<std::string> scheduler_addresses;
 };

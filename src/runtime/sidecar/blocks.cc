@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "components/pubsub/registry.h"
 #include "components/secretstores/registry.h"
 #include "components/state/registry.h"
@@ -83,6 +84,21 @@ metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subsc
   return facts;
 }
 
+metadata::ActorFacts actor_facts(const actors::Host::Status& status) {
+  using From = actors::Host::Status::Runtime;
+  using To = metadata::ActorFacts::Runtime;
+  metadata::ActorFacts facts;
+  switch (status.runtime) {
+    case From::initializing: facts.runtime = To::initializing; break;
+    case From::disabled: facts.runtime = To::disabled; break;
+    case From::running: facts.runtime = To::running; break;
+  }
+  facts.host_ready = status.host_ready;
+  facts.placement = status.placement;
+  for (const auto& one : status.active) facts.active.push_back({one.type, one.actors});
+  return facts;
+}
+
 }  // namespace
 
 Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers,
@@ -110,6 +126,7 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
   make_state_loader();
   make_pubsub_loader();
   make_schedulers();
+  make_actors();
   processor_.add(*secrets_);
   processor_.add(*state_);
   processor_.add(*pubsub_);
@@ -122,6 +139,7 @@ void Blocks::make_state_loader() {
   state.app_namespace = identity.app_namespace;
   if (identity.kubernetes) state.mode = resources::Mode::kubernetes;
   state.kinds = state_kinds_;
+  state.actors = !shared_.settings.options.control.placement_addresses.empty();
   state_ = std::make_unique<state::Loader>(
       loops_,
       services_of<state::Service>(workers_, [](Worker& w) -> state::Service& { return w.state(); }),
@@ -166,6 +184,37 @@ void Blocks::make_schedulers() {
       std::move(settings));
 }
 
+void Blocks::make_actors() {
+  const Identity& identity = shared_.settings.identity;
+  const options::ControlPlane& control = shared_.settings.options.control;
+  const auto round = std::chrono::duration_cast<Duration>(control.dissemination_timeout);
+  if (!control.placement_addresses.empty()) {
+    placement::Options options;
+    options.app_id = identity.app_id;
+    options.app_namespace = identity.app_namespace;
+    options.host_address = identity.host_address;
+    options.internal_port = identity.internal_port;
+    for (const std::string_view address : split_list(control.placement_addresses)) {
+      options.addresses.emplace_back(address);
+    }
+    options.kubernetes = identity.kubernetes;
+    options.round_timeout = round;
+    options.on_round = [this](const std::vector<std::string>& types) {
+      schedulers_->set_actor_types(types);
+    };
+    placement_ = std::make_unique<placement::Client>(
+        std::move(options), loops_,
+        services_of<placement::Service>(
+            workers_, [](Worker& w) -> placement::Service& { return w.placement(); }),
+        shared_.ready);
+  }
+  actors_ = std::make_unique<actors::Host>(
+      loops_,
+      services_of<actors::Service>(workers_,
+                                   [](Worker& w) -> actors::Service& { return w.actors(); }),
+      placement_.get(), actors::Host::Settings{round});
+}
+
 Blocks::~Blocks() = default;
 
 Task<Result<>> Blocks::load() {
@@ -173,6 +222,7 @@ Task<Result<>> Blocks::load() {
   if (streams < 1) {
     co_return fail(Code::invalid_argument, "must define at least 1 scheduler stream, got 0");
   }
+  co_await actors_->connect();
   schedulers_->start();
   log.info("Loading components…");
   auto loaded = co_await processor_.load(shared_.settings.resources.components);
@@ -180,6 +230,7 @@ Task<Result<>> Blocks::load() {
     co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
   }
   log.info("All outstanding components processed");
+  co_await actors_->start(state_->actor_store());
   secrets_->warn_of_idle_scopes();
   co_await load_endpoints();
   log.info("Loading Declarative Subscriptions…");
@@ -221,8 +272,7 @@ Task<void> Blocks::load_endpoints() {
   }
 }
 
-// What the application says here is about its actors, which come later; it is asked all the same,
-// for applications may wait for the question.
+// What the application says here is about its actors.
 Task<void> Blocks::ask_app_config() {
   app::Channel* app = workers_[0]->app();
   if (app == nullptr || app->is_grpc()) co_return;
@@ -244,16 +294,24 @@ Task<void> Blocks::ask_app_config() {
   }
   auto body = co_await response->body.read_all(kAppConfigBytesMax);
   if (response->status != 200) co_return;
-  if (!body || (!body->empty() && !json::is_valid(*body))) {
-    log.warn("the application's answer to GET /dapr/config is not JSON");
+  if (!body) co_return;
+  auto config = actors::parse_app_config(*body);
+  if (!config) {
+    // As upstream, which says nothing: it then hosts no actors.
+    log.warn("the application's answer to GET /dapr/config: ", config.error());
     co_return;
   }
+  app_config_ = *std::move(config);
   log.info("Application configuration loaded");
+  if (app_config_.has_reminder_partitions) {
+    log.warn("remindersStoragePartitions is deprecated and will be removed in future versions");
+  }
 }
 
 Task<void> Blocks::app_changed(bool healthy) {
   if (!healthy) {
     schedulers_->set_app_ready(false);
+    co_await actors_->remove(actors_->app_types());
     co_await subscriptions_->app_unhealthy();
     co_return;
   }
@@ -261,6 +319,8 @@ Task<void> Blocks::app_changed(bool healthy) {
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
   co_await outbox_readers_->start();
+  auto hosted = co_await actors_->add(app_config_, actors::Host::Way::http);
+  if (!hosted) log.warn("Failed to register hosted actors: ", hosted.error());
   schedulers_->set_app_ready(true);
 }
 
@@ -274,6 +334,7 @@ Task<void> Blocks::stop_work(Duration grace) {
   all.push_back(schedulers_->stop_triggers(grace));
   all.push_back(stop_subscriptions());
   co_await run_all(std::move(all));
+  co_await actors_->close();
 }
 
 Task<void> Blocks::close() {
@@ -314,6 +375,7 @@ Task<void> Blocks::publish_facts() {
   }
   facts->app = app_facts(settings.options.app);
   facts->scheduler_addresses = schedulers_->connected_addresses();
+  facts->actors = actor_facts(co_await actors_->status());
   shared_.metadata.publish(std::move(facts));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/env.h"
 #include "components/pluggable/registry.h"
+#include "runtime/actors/host.h"
 #include "runtime/processor/processor.h"
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
@@ -40,6 +41,7 @@ class Blocks {
   void make_state_loader();
   void make_pubsub_loader();
   void make_schedulers();
+  void make_actors();
   Task<void> load_endpoints();
   Task<void> ask_app_config();
   Task<void> publish_facts();
@@ -51,6 +53,7 @@ class Blocks {
   Shared& shared_;
   const std::vector<std::unique_ptr<Worker>>& workers_;
   bool app_config_asked_ = false;
+  actors::AppConfig app_config_;
   std::unique_ptr<processor::LoadObserver> observer_;
   components::pluggable::Registry pluggable_;
   std::vector<components::Kind<components::secretstores::SecretStore>> secret_kinds_;
@@ -63,6 +66,8 @@ class Blocks {
   std::unique_ptr<state::Loader> state_;
   std::unique_ptr<pubsub::Loader> pubsub_;
   std::unique_ptr<scheduler::Cluster> schedulers_;
+  std::unique_ptr<placement::Client> placement_;
+  std::unique_ptr<actors::Host> actors_;
 };
 
 }  // namespace outrigger::runtime

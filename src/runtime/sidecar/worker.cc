@@ -79,6 +79,18 @@ pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry:
   return settings;
 }
 
+actors::Service::Settings actor_settings(Shared& shared) {
+  actors::Service::Settings settings;
+  settings.identity = shared.settings.identity;
+  settings.metrics = &shared.metrics;
+  settings.actor_metrics = &shared.actor_metrics;
+  settings.streams = &shared.actor_streams;
+  settings.message_bytes_max = service_options(shared.settings).message_bytes_max;
+  settings.state_ttl = shared.settings.configuration.feature_enabled("ActorStateTTL");
+  settings.enabled = !shared.settings.options.control.placement_addresses.empty();
+  return settings;
+}
+
 }  // namespace
 
 Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
@@ -92,6 +104,7 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),
       jobs_(jobs_settings(shared), scheduler_),
+      actors_(actor_settings(shared), {placement_, scheduler_, state_, invoke_.peers()}),
       http_(shared.http_settings, router_, shared.metrics),
       public_http_(shared.public_settings, router_, shared.metrics),
       api_gate_(shared.api_gate, shared.metrics),
@@ -100,6 +113,8 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       grpc_internal_(service_options(shared.settings)) {
   outbox_bridge_.connect(state_, outbox_);
   state_.set_outbox(outbox_bridge_);
+  placement_.set_listener(&actors_.life());
+  scheduler_.set_actor_receiver(&actors_);
   invoke_.set_resolver(resolver);
   add_routes();
   add_methods();
@@ -119,6 +134,7 @@ void Worker::add_routes() {
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
   jobs::add_http_routes(router_, jobs_);
+  actors::add_http_routes(router_, actors_);
   absent::add_http_routes(router_);
 }
 
@@ -132,6 +148,8 @@ void Worker::add_methods() {
   state::add_grpc_methods(grpc_api_, state_);
   pubsub::add_grpc_methods(grpc_api_, pubsub_, subscriber_);
   jobs::add_grpc_methods(grpc_api_, jobs_);
+  actors::add_grpc_methods(grpc_api_, actors_);
+  actors::add_internal_methods(grpc_internal_, actors_);
   absent::add_grpc_methods(grpc_api_);
   api::add_reflection(grpc_api_, {"dapr.proto.runtime.v1.Dapr"});
   api::add_reflection(grpc_internal_, {"dapr.proto.internals.v1.ServiceInvocation"});
@@ -145,6 +163,7 @@ Result<> Worker::open_app() {
   subscriber_.set_app(app_.get());
   invoke_.set_app(app_.get());
   jobs_.set_app(app_.get());
+  actors_.set_app(app_.get());
   return {};
 }
 
@@ -153,6 +172,8 @@ Task<void> Worker::close() {
   co_await grpc_internal_.drain();
   co_await outbox_.close();
   co_await scheduler_.close();
+  placement_.set_listener(nullptr);
+  co_await actors_.close();
   co_await invoke_.close();
   if (app_) co_await app_->close();
 }

@@ -4,6 +4,7 @@
 
 #include "components/nameresolution/resolver.h"
 #include "net/grpc/server.h"
+#include "runtime/actors/service.h"
 #include "runtime/api/grpc_gate.h"
 #include "runtime/api/http_api.h"
 #include "runtime/api/router.h"
@@ -29,6 +30,7 @@ struct Shared {
   explicit Shared(Settings loaded)
       : settings(std::move(loaded)),
         metrics(metrics_options(settings)),
+        actor_metrics(metrics.registry()),
         gate(settings.options.app.concurrency_max),
         http_settings(http_api_settings(settings, false)),
         public_settings(http_api_settings(settings, true)),
@@ -37,6 +39,8 @@ struct Shared {
 
   Settings settings;
   telemetry::RuntimeMetrics metrics;
+  actors::ActorMetrics actor_metrics;
+  actors::Streams actor_streams;
   app::Gate gate;
   Readiness ready;
   Readiness outbound_ready;
@@ -66,6 +70,8 @@ class Worker {
   pubsub::Subscriber& subscriber() noexcept { return subscriber_; }
   pubsub::Outbox& outbox() noexcept { return outbox_; }
   scheduler::Service& scheduler() noexcept { return scheduler_; }
+  placement::Service& placement() noexcept { return placement_; }
+  actors::Service& actors() noexcept { return actors_; }
   net::RequestHandler& http() noexcept { return http_; }
   net::RequestHandler& public_http() noexcept { return public_http_; }
   net::RequestHandler& grpc_api() noexcept { return grpc_api_; }
@@ -87,6 +93,8 @@ class Worker {
   pubsub::Subscriber subscriber_;
   scheduler::Service scheduler_;
   jobs::Service jobs_;
+  placement::Service placement_;
+  actors::Service actors_;
   api::Router router_;
   api::HttpApi http_;
   api::HttpApi public_http_;

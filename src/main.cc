@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "control/scheduler/program.h"
 #include "runtime/sidecar/program.h"
 
 namespace outrigger {
@@ -19,6 +20,7 @@ struct Service {
 // One program of many names; a name that is none of these is the sidecar's.
 constexpr Service kServices[] = {
     {"daprd", &runtime::daprd},
+    {"scheduler", &control::scheduler::serve},
 };
 
 const Service* find(std::string_view name) {

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "control/scheduler/engine.h"
+#include "control/scheduler/metrics.h"
+#include "net/grpc/server.h"
+
+namespace outrigger::control::scheduler {
+
+/// The gRPC service dapr.proto.scheduler.v1.Scheduler: parse, call the engine, render. One loop.
+class Api {
+ public:
+  /// Both must outlive the calls.
+  Api(Engine& engine, Metrics& metrics);
+
+  net::grpc::Service& service() noexcept { return service_; }
+  /// Ends the streams, with upstream's words for it, and waits for the calls.
+  Task<void> drain();
+
+ private:
+  class Stream;
+
+  void add_methods();
+  Task<Result<std::string>> schedule(std::string message);
+  Task<Result<std::string>> get(std::string message);
+  Task<Result<std::string>> remove(std::string message);
+  Task<Result<std::string>> remove_by_metadata(std::string message);
+  Task<Result<std::string>> remove_by_name_prefix(std::string message);
+  Task<Result<std::string>> list(std::string message);
+  Task<Result<>> watch_jobs(net::grpc::ServerStream& stream);
+  Task<Result<>> watch_hosts(net::grpc::ServerStream& stream);
+  Task<Result<>> send_hosts(net::grpc::ServerStream& stream);
+  Result<WatchRequest> begin_watch(std::string_view message) const;
+  /// What a stream's end is for its client.
+  [[nodiscard]] std::unexpected<Error> ended(std::string_view closing_words) const;
+
+  Engine& engine_;
+  Metrics& metrics_;
+  bool closing_ = false;
+  net::grpc::Service service_;
+};
+
+}  // namespace outrigger::control::scheduler

@@ -1,0 +1,283 @@
+#include "runtime/actors/life.h"
+
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "runtime/actors/errors.h"
+
+namespace outrigger::runtime::actors {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// An application: notes what it is told, and lets calls of some methods wait.
+class FakeApp final : public Callbacks {
+ public:
+  Task<Result<Reply>> invoke(InvocationPtr call, std::string reentrancy_id) override {
+    const std::string name = call->actor.key() + "/" + call->request.method;
+    seen.push_back("begin " + name);
+    ids.push_back(reentrancy_id);
+    ++inside[call->actor.key()];
+    most = std::max(most, inside[call->actor.key()]);
+    Result<> ended;
+    while (holding.contains(call->request.method) && ended) ended = co_await released.wait();
+    --inside[call->actor.key()];
+    seen.push_back("end " + name);
+    if (!ended) co_return std::unexpected(std::move(ended).error());
+    Reply reply;
+    reply.status = 200;
+    co_return reply;
+  }
+  Task<Result<Fired>> fire(ReminderPtr reminder, std::string) override {
+    seen.push_back("fire " + reminder->key());
+    co_return Fired::done;
+  }
+  Task<Result<>> deactivate(ActorRef actor) override {
+    seen.push_back("deactivate " + actor.key());
+    while (slow_to_deactivate) {
+      OUT_CO_CHECK(co_await released.wait());
+    }
+    co_return Result<>();
+  }
+  void release(const std::string& method) {
+    holding.erase(method);
+    released.notify_all();
+  }
+
+  std::vector<std::string> seen, ids;
+  std::map<std::string, int> inside;
+  int most = 0;
+  std::set<std::string> holding;
+  bool slow_to_deactivate = false;
+  Signal released;
+};
+
+struct World {
+  World() {
+    Life::Settings settings;
+    settings.deactivation_limit = 20ms;
+    life = std::make_unique<Life>(settings, metrics);
+  }
+  void host(std::string type, TypeSettings settings = {}) { life->add_type(type, settings, &app); }
+  static InvocationPtr invocation(std::string id, std::string method, std::string reentrancy = "") {
+    auto call = std::make_shared<Invocation>();
+    call->actor = {"cat", std::move(id)};
+    call->request.method = std::move(method);
+    if (!reentrancy.empty()) call->request.metadata.add(kReentrancyHeader, reentrancy);
+    return call;
+  }
+  /// Notes how the call ended: "ok", "closed" or the message.
+  Task<void> call(InvocationPtr call) {
+    auto reply = co_await life->call(call);
+    std::string end = "ok";
+    if (!reply) end = is_closed(reply.error()) ? "closed" : reply.error().message();
+    ends[call->request.method] = end;
+  }
+  template <class Work>
+  void play(Work work) {
+    run(play_task(std::move(work)));
+  }
+  template <class Work>
+  Task<bool> play_task(Work work) {
+    co_await work(*this);
+    co_await life->close();
+    co_await scope.join();
+    co_return true;
+  }
+
+  telemetry::Registry registry{telemetry::RegistryOptions{.app_id = "me"}};
+  ActorMetrics metrics{registry};
+  FakeApp app;
+  std::unique_ptr<Life> life;
+  Scope scope;
+  std::map<std::string, std::string> ends;
+};
+
+TEST(Life, OneTurnAtATimeInAnActorAndManyActorsAtOnce) {
+  World world;
+  world.host("cat");
+  world.app.holding = {"slow"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("1", "slow")));
+    w.scope.spawn(w.call(World::invocation("1", "next")));
+    w.scope.spawn(w.call(World::invocation("2", "other")));
+    EXPECT_EQ(w.ends, (std::map<std::string, std::string>{{"other", "ok"}}));
+    w.app.release("slow");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends.size(), 3U);
+    EXPECT_EQ(w.app.most, 1);
+    EXPECT_EQ(w.life->counts().front().actors, 2U);
+  });
+  EXPECT_EQ(world.app.seen.back().substr(0, 10), "deactivate");
+}
+
+TEST(Life, AReentrantCallSharesTheTurnUpToTheDepth) {
+  World world;
+  world.host("cat", TypeSettings{1h, true, 2});
+  world.app.holding = {"outer", "inner"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("1", "outer", "chain")));
+    w.scope.spawn(w.call(World::invocation("1", "inner", "chain")));
+    w.scope.spawn(w.call(World::invocation("1", "deepest", "chain")));
+    EXPECT_EQ(w.app.most, 2);
+    EXPECT_EQ(w.ends["deepest"], "maximum stack depth exceeded");
+    w.app.release("outer");
+    w.app.release("inner");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["outer"], "ok");
+    EXPECT_EQ(w.ends["inner"], "ok");
+  });
+}
+
+TEST(Life, AReentrantTypeGetsAnIdIfTheCallHasNone) {
+  World world;
+  world.host("cat", TypeSettings{1h, true, 2});
+  world.play([](World& w) -> Task<void> {
+    co_await w.call(World::invocation("1", "m"));
+    co_await w.call(World::invocation("1", "n", "mine"));
+  });
+  ASSERT_EQ(world.app.ids.size(), 2U);
+  EXPECT_EQ(world.app.ids[0].size(), 36U);
+  EXPECT_EQ(world.app.ids[1], "mine");
+}
+
+TEST(Life, IdsMeanNothingToATypeThatIsNotReentrant) {
+  World world;
+  world.host("cat");
+  world.app.holding = {"outer"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("1", "outer", "chain")));
+    w.scope.spawn(w.call(World::invocation("1", "inner", "chain")));
+    EXPECT_EQ(w.app.most, 1);
+    EXPECT_EQ(w.app.ids.front(), "");
+    w.app.release("outer");
+    co_await w.scope.join();
+  });
+}
+
+TEST(Life, AnIdleActorIsDeactivatedAndABusyOneIsNot) {
+  World world;
+  world.host("cat", TypeSettings{20ms, false, 32});
+  world.app.holding = {"long"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("busy", "long")));
+    co_await w.call(World::invocation("idle", "m"));
+    for (int i = 0; i < 500 && w.life->is_active({"cat", "idle"}); ++i) {
+      [[maybe_unused]] auto rested = co_await sleep_for(2ms);
+    }
+    EXPECT_FALSE(w.life->is_active({"cat", "idle"}));
+    EXPECT_TRUE(w.life->is_active({"cat", "busy"}));
+    w.app.release("long");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["long"], "ok");
+  });
+}
+
+TEST(Life, AnIdleTimeoutOfNothingDoesNotSpin) {
+  World world;
+  world.host("cat", TypeSettings{0s, false, 32});
+  world.app.holding = {"long"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("busy", "long")));
+    [[maybe_unused]] auto rested = co_await sleep_for(5ms);
+    w.app.release("long");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["long"], "ok");
+  });
+}
+
+TEST(Life, WhatHasMovedIsHaltedWhenItsTurnEndsAndWhoWaitsIsSentElsewhere) {
+  World world;
+  world.host("cat");
+  world.app.holding = {"long"};
+  world.life->set_hosts([](std::string_view, std::string_view id) { return id == "stays"; });
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("moves", "long")));
+    w.scope.spawn(w.call(World::invocation("moves", "waits")));
+    co_await w.call(World::invocation("stays", "m"));
+    std::vector<std::string> types{"cat", "unknown"};
+    w.scope.spawn(w.life->halt_moved(std::move(types)));
+    [[maybe_unused]] auto rested = co_await sleep_for(1ms);
+    EXPECT_EQ(w.ends["waits"], "closed");
+    EXPECT_TRUE(w.life->is_active({"cat", "moves"}));
+    w.app.release("long");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["long"], "ok");
+    EXPECT_FALSE(w.life->is_active({"cat", "moves"}));
+    EXPECT_TRUE(w.life->is_active({"cat", "stays"}));
+  });
+}
+
+TEST(Life, ACallThatComesDuringDeactivationWaitsAndActivatesAnew) {
+  World world;
+  world.host("cat");
+  world.app.slow_to_deactivate = true;
+  world.play([](World& w) -> Task<void> {
+    co_await w.call(World::invocation("1", "before"));
+    w.scope.spawn(w.life->halt_all());
+    w.scope.spawn(w.call(World::invocation("1", "after")));
+    EXPECT_FALSE(w.ends.contains("after"));
+    w.app.slow_to_deactivate = false;
+    w.app.released.notify_all();
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["after"], "ok");
+  });
+  const std::vector<std::string> expected{"begin cat||1/before", "end cat||1/before",
+                                          "deactivate cat||1",   "begin cat||1/after",
+                                          "end cat||1/after",    "deactivate cat||1"};
+  EXPECT_EQ(world.app.seen, expected);
+}
+
+TEST(Life, AnApplicationThatDoesNotAnswerHoldsUpADeactivationOnlySoLong) {
+  World world;
+  world.host("cat");
+  world.app.slow_to_deactivate = true;
+  world.play([](World& w) -> Task<void> {
+    co_await w.call(World::invocation("1", "m"));
+    co_await w.life->halt_all();
+    EXPECT_FALSE(w.life->is_active({"cat", "1"}));
+  });
+}
+
+TEST(Life, RemovingATypeCancelsItsCallsAndRefusesNewOnes) {
+  World world;
+  world.host("cat");
+  world.app.holding = {"long"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(World::invocation("1", "long")));
+    w.scope.spawn(w.call(World::invocation("1", "waits")));
+    std::vector<std::string> types{"cat"};
+    co_await w.life->remove_types(std::move(types));
+    co_await w.call(World::invocation("1", "late"));
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["long"], "closed");
+    EXPECT_EQ(w.ends["waits"], "closed");
+    EXPECT_EQ(w.ends["late"], "closed");
+    EXPECT_FALSE(w.life->has_type("cat"));
+    EXPECT_TRUE(w.life->counts().empty());
+  });
+}
+
+TEST(Life, WhoGivesUpWaitingLeavesTheTurnToTheNext) {
+  World world;
+  world.host("cat");
+  world.app.holding = {"long"};
+  world.play([](World& w) -> Task<void> {
+    Cancellation impatient;
+    w.scope.spawn(w.call(World::invocation("1", "long")));
+    w.scope.spawn(w.call(World::invocation("1", "gives-up")), impatient);
+    w.scope.spawn(w.call(World::invocation("1", "next")));
+    impatient.request();
+    [[maybe_unused]] auto rested = co_await sleep_for(1ms);
+    EXPECT_TRUE(w.ends.contains("gives-up"));
+    w.app.release("long");
+    co_await w.scope.join();
+    EXPECT_EQ(w.ends["next"], "ok");
+  });
+  EXPECT_EQ(std::ranges::count(world.app.seen, "begin cat||1/gives-up"), 0);
+}
+
+}  // namespace
+}  // namespace outrigger::runtime::actors

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
-#include "runtime/scheduler/fixture_testing.h"
+#include "runtime/scheduler/sidecar_testing.h"
 
 namespace outrigger::runtime::scheduler::testing {
 namespace {

@@ -35,7 +35,8 @@ TEST(JobBody, FieldsAreReadInBothSpellings) {
                "overwrite":true,"failurePolicy":{"constant":{"interval":"3s","maxRetries":5}},
                "unknown":[{}]})",
            R"({"schedule":"@every 1m","repeats":"123","due_time":"1000s","ttl":"123s","data":"hi",
-               "overwrite":true,"failure_policy":{"constant":{"interval":"3.0s","max_retries":5e0}}})"}) {
+               "overwrite":true,"failure_policy":{"constant":{"interval":"3.0s",
+               "max_retries":5e0}}})"}) {
     const auto read = read_scheduling(body);
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_EQ(read->job.schedule, "@every 1m");

@@ -111,11 +111,11 @@ struct Fixture {
 std::string rich(int status, std::string_view reason, std::string_view message,
                  std::string_view metadata = R"({"appID":"me","namespace":"default"})") {
   const std::string code(reason);
+  const std::string type = "type.googleapis.com/google.rpc.ErrorInfo";
   return std::to_string(status) + R"( {"errorCode":")" + code + R"(","message":")" +
-         std::string(message) +
-         R"(","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"dapr.io",)"
-         R"("metadata":)" +
-         std::string(metadata) + R"(,"reason":")" + code + R"("}]})";
+         std::string(message) + R"(","details":[{"@type":")" + type +
+         R"(","domain":"dapr.io","metadata":)" + std::string(metadata) + R"(,"reason":")" + code +
+         R"("}]})";
 }
 
 TEST(Jobs, HttpTellsWhatIsWrongInTheRequest) {

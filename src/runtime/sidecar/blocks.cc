@@ -139,7 +139,7 @@ void Blocks::make_state_loader() {
   state.app_namespace = identity.app_namespace;
   if (identity.kubernetes) state.mode = resources::Mode::kubernetes;
   state.kinds = state_kinds_;
-  state.actors = !shared_.settings.options.control.placement_addresses.empty();
+  state.actors = !placement_addresses(shared_.settings.options).empty();
   state_ = std::make_unique<state::Loader>(
       loops_,
       services_of<state::Service>(workers_, [](Worker& w) -> state::Service& { return w.state(); }),
@@ -188,15 +188,14 @@ void Blocks::make_actors() {
   const Identity& identity = shared_.settings.identity;
   const options::ControlPlane& control = shared_.settings.options.control;
   const auto round = std::chrono::duration_cast<Duration>(control.dissemination_timeout);
-  if (!control.placement_addresses.empty()) {
+  auto addresses = placement_addresses(shared_.settings.options);
+  if (!addresses.empty()) {
     placement::Options options;
     options.app_id = identity.app_id;
     options.app_namespace = identity.app_namespace;
-    options.host_address = identity.host_address;
+    options.host_address = announced_address(shared_.settings);
     options.internal_port = identity.internal_port;
-    for (const std::string_view address : split_list(control.placement_addresses)) {
-      options.addresses.emplace_back(address);
-    }
+    options.addresses = std::move(addresses);
     options.kubernetes = identity.kubernetes;
     options.round_timeout = round;
     options.on_round = [this](const std::vector<std::string>& types) {

@@ -11,13 +11,6 @@ using Resolvers = std::vector<std::unique_ptr<nr::Resolver>>;
 
 const Logger log("dapr.runtime");
 
-/// Only sidecars on this host can reach a port that listens on the loopback address alone.
-std::string announced_address(const Settings& settings) {
-  const std::string& listen = settings.options.listen.internal_address;
-  const bool local = listen == "127.0.0.1" || listen == "localhost" || listen == "[::1]";
-  return local ? listen : settings.identity.host_address;
-}
-
 Task<Result<>> open_one(const components::Kind<nr::Resolver>& kind, components::Metadata metadata,
                         components::ComponentContext context, nr::Instance instance,
                         std::unique_ptr<nr::Resolver>& opened) {

@@ -134,6 +134,24 @@ Result<Settings> load_settings(options::Options options) {
   return settings;
 }
 
+std::vector<std::string> placement_addresses(const options::Options& options) {
+  std::vector<std::string> addresses;
+  for (std::string_view address : split_list(options.control.placement_addresses)) {
+    constexpr std::string_view kQuotes = "\"' ";
+    const auto first = address.find_first_not_of(kQuotes);
+    if (first == std::string_view::npos) continue;
+    address = address.substr(first, address.find_last_not_of(kQuotes) - first + 1);
+    addresses.emplace_back(address);
+  }
+  return addresses;
+}
+
+std::string announced_address(const Settings& settings) {
+  const std::string& listen = settings.options.listen.internal_address;
+  const bool loopback = listen == "127.0.0.1" || listen == "localhost" || listen == "[::1]";
+  return loopback ? listen : settings.identity.host_address;
+}
+
 app::ChannelOptions channel_options(const options::Options& options) {
   app::ChannelOptions channel;
   channel.address = options.app.address;

@@ -27,6 +27,12 @@ struct Settings {
 /// before the loops run. The error is fatal.
 Result<Settings> load_settings(options::Options options);
 
+/// The placement services, "host:port"; none: actors are off. Addresses that are nothing but quotes
+/// and white space count as none.
+std::vector<std::string> placement_addresses(const options::Options& options);
+/// Where other sidecars reach this one: the host's address, or the loopback it listens on.
+std::string announced_address(const Settings& settings);
+
 app::ChannelOptions channel_options(const options::Options& options);
 telemetry::MetricsOptions metrics_options(const Settings& settings);
 telemetry::Tracer make_tracer(const resources::Configuration& configuration);

@@ -87,7 +87,7 @@ actors::Service::Settings actor_settings(Shared& shared) {
   settings.streams = &shared.actor_streams;
   settings.message_bytes_max = service_options(shared.settings).message_bytes_max;
   settings.state_ttl = shared.settings.configuration.feature_enabled("ActorStateTTL");
-  settings.enabled = !shared.settings.options.control.placement_addresses.empty();
+  settings.enabled = !placement_addresses(shared.settings.options).empty();
   return settings;
 }
 

@@ -36,7 +36,7 @@ Engine::Engine(Store& store, Clock& clock, Metrics& metrics, EngineOptions optio
       reading_("to be read", healthy),
       settling_("to take what became of triggers", healthy),
       dispatcher_(*this, metrics),
-      look_ahead_timer_([this] { poke(); }) {}
+      retry_([this] { poke(); }) {}
 
 Engine::~Engine() = default;
 
@@ -59,7 +59,7 @@ Task<Result<>> Engine::wait_settled() {
 
 Task<void> Engine::close() {
   clock_.stop();
-  look_ahead_timer_.stop();
+  retry_.stop();
   if (scope_) {
     Cancellation never;
     auto settled = co_await with_timeout(wait_settled(), kSettleGrace).under(never);
@@ -212,6 +212,8 @@ void Engine::arm() {
   if (const Due* first = alarms_.first(); first != nullptr && first->when > now) {
     when = std::min(when, first->when);
   }
+  const WallTime read_at = horizon_ == kBeginning ? now : horizon_.when - options_.window / 2;
+  if (read_at > now) when = std::min(when, read_at);
   if (armed_ && *armed_ > now && *armed_ <= when) return;
   armed_ = when;
   clock_.arm(when);
@@ -219,6 +221,7 @@ void Engine::arm() {
 
 void Engine::on_time() {
   armed_.reset();
+  poke();
   take_due();
 }
 
@@ -253,7 +256,7 @@ Task<void> Engine::read_ahead() {
     if (scope_->cancellation().requested()) co_return;
     shed();
     if (!more && more.error().code() != Code::aborted) {
-      look_ahead_timer_.start(reading_.failed(more.error()));
+      retry_.start(reading_.failed(more.error()));
     } else if (more) {
       reading_.worked();
     }
@@ -278,11 +281,8 @@ Task<Result<>> Engine::begin_anew() {
 Task<Result<bool>> Engine::read_some() {
   const WallTime now = clock_.now();
   if (alarms_.size() >= options_.queued_max) co_return false;
-  const auto ahead = horizon_.when - std::min(now, horizon_.when);
-  if (horizon_.when > now && ahead > options_.window / 2) {
-    look_ahead_timer_.start(ahead - options_.window / 2);
-    co_return false;
-  }
+  // Half of what was read has come to pass before more is.
+  if (horizon_.when > now && horizon_.when - now > options_.window / 2) co_return false;
   const std::uint64_t term = share_->term;
   const Due all{now + options_.window, kLastId};
   reading_to_ = all;

@@ -135,7 +135,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   bool start_over_ = false;
   bool look_ahead_ = false;
   Signal look_ahead_signal_;
-  Timer look_ahead_timer_;
+  Timer retry_;
   std::deque<JobId> ready_;
   Signal ready_changed_;
   std::unordered_map<JobId, Flight> flights_;

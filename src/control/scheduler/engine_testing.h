@@ -1,0 +1,116 @@
+#pragma once
+
+#include <filesystem>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "control/scheduler/engine.h"
+#include "control/scheduler/sqlite_store.h"
+#include "control/scheduler/target.h"
+
+/// What tests of the engine share: a clock that is set by hand, a sidecar that remembers, a folder.
+namespace outrigger::control::scheduler {
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "scheduler-XXXXXX").string();
+    OUT_ASSERT(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::filesystem::path path;
+};
+
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(WallTime now) : now_(now) {}
+  [[nodiscard]] WallTime now() const override { return now_; }
+  Result<> start(Handler& handler) override {
+    handler_ = &handler;
+    return {};
+  }
+  void arm(WallTime when) override {
+    alarm_ = when;
+    Loop::current().post([this] { ring(); });
+  }
+  void stop() override { handler_ = nullptr; }
+
+  /// Time goes by.
+  void advance(std::chrono::nanoseconds time) {
+    now_ += time;
+    ring();
+  }
+  /// Somebody sets the clock.
+  void jump(std::chrono::nanoseconds time) {
+    now_ += time;
+    alarm_.reset();
+    if (handler_ != nullptr) handler_->on_jump();
+  }
+
+ private:
+  void ring() {
+    if (!alarm_ || *alarm_ > now_ || handler_ == nullptr) return;
+    alarm_.reset();
+    handler_->on_time();
+  }
+  WallTime now_;
+  std::optional<WallTime> alarm_;
+  Handler* handler_ = nullptr;
+};
+
+/// A stream that keeps what it is sent; connected until disconnect().
+class FakeSidecar final : public Watcher {
+ public:
+  struct Sent {
+    std::uint64_t trigger;
+    Delivery delivery;
+  };
+  void connect(Engine& engine, WatchRequest request) {
+    engine_ = &engine;
+    id_ = engine.dispatcher().add(*this, std::move(request));
+  }
+  void disconnect() {
+    engine_->dispatcher().remove(id_);
+    sent.clear();
+  }
+  void send(std::uint64_t trigger, Delivery delivery) override {
+    sent.push_back({trigger, std::move(delivery)});
+    ++received;
+  }
+  [[nodiscard]] bool full() const override { return sent.size() >= full_at; }
+  /// Answers the oldest and gives its name.
+  std::string answer(Answer answer) {
+    const Sent first = std::move(sent.front());
+    sent.pop_front();
+    EXPECT_TRUE(engine_->dispatcher().answer(id_, first.trigger, answer));
+    return first.delivery.name;
+  }
+  void has_room() { engine_->dispatcher().has_room(id_); }
+
+  std::deque<Sent> sent;
+  std::size_t received = 0;
+  std::size_t full_at = 1'000'000;
+
+ private:
+  Engine* engine_ = nullptr;
+  WatcherId id_ = 0;
+};
+
+/// Waits for what other threads have a part in; false if it does not come for 30 s.
+inline Task<bool> eventually(std::function<bool()> condition) {
+  const TimePoint end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) co_return false;
+    [[maybe_unused]] auto slept = co_await sleep_for(std::chrono::milliseconds(1));
+  }
+  co_return true;
+}
+
+}  // namespace outrigger::control::scheduler

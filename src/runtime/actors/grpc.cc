@@ -203,7 +203,7 @@ void fill(Message& message, StoredReminder& reminder) {
   message.set_actor_id(std::move(reminder.actor.id));
   if (!reminder.due_time.empty()) message.set_due_time(std::move(reminder.due_time));
   if (!reminder.period.empty()) message.set_period(std::move(reminder.period));
-  if (reminder.expires) message.set_ttl(format_rfc3339_nano(*reminder.expires));
+  if (!reminder.ttl.empty()) message.set_ttl(std::move(reminder.ttl));
   if (!reminder.data) return;
   message.mutable_data()->set_type_url(std::move(reminder.data->type_url));
   message.mutable_data()->set_value(std::move(reminder.data->value));

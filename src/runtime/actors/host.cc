@@ -9,6 +9,7 @@ namespace outrigger::runtime::actors {
 namespace {
 
 const Logger log("dapr.runtime.actor");
+const Logger scheduler_log("dapr.runtime.actor.reminders.scheduler");
 
 /// Runs `work(service)`, a task, on the loop of each service, all at once.
 template <class Work>
@@ -98,6 +99,8 @@ Host::Host(Loops& loops, std::vector<Service*> services, placement::Client* plac
     log.warn(
         "Actor runtime disabled: placement service is not configured. Actors and Workflow APIs "
         "will be unavailable");
+  } else {
+    scheduler_log.info("Using Scheduler service for reminders.");
   }
 }
 
@@ -153,14 +156,14 @@ Task<Result<>> Host::add(AppConfig config, Way way) {
   if (placement_ == nullptr) co_return Result<>();
   if (way == Way::http) app_types_ = config.entities;
   auto hosting = make_hosting(config, settings_.dissemination_timeout);
-  if (hosting && !hosting->types.empty()) {
+  for (const std::string& type : config.entities) {
+    if (std::ranges::find(types_, type) == types_.end()) types_.push_back(type);
+  }
+  if (hosting && has_store_ && !hosting->types.empty()) {
     log.info("Registering hosted actors: [", join(config.entities, " "), "]");
     auto shared = std::make_shared<const Hosting>(*hosting);
     auto work = [shared, way](Service* service) { return add_one(service, shared, way); };
     co_await on_all(&loops_, &services_, work);
-    for (const auto& [type, settings] : hosting->types) {
-      if (std::ranges::find(types_, type) == types_.end()) types_.push_back(type);
-    }
     placement::Drain drain;
     drain.wait = hosting->drain_rebalanced;
     drain.timeout = hosting->drain_timeout;
@@ -197,6 +200,7 @@ Task<Host::Status> Host::status() {
   status.runtime = Status::Runtime::running;
   status.host_ready = placement_->ready();
   status.placement = status.host_ready ? "placement: connected" : kDisconnected;
+  for (const std::string& type : types_) status.active.push_back({type, 0});
   for (unsigned i = 0; i < services_.size(); ++i) {
     std::move_only_function<Task<Result<std::vector<Life::Count>>>()> count =
         [service = services_[i]] { return count_one(service); };

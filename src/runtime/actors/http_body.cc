@@ -173,7 +173,7 @@ Result<std::string> reminder_json(const StoredReminder& reminder) {
   }
   if (!reminder.due_time.empty()) out.member("dueTime", reminder.due_time);
   if (!reminder.period.empty()) out.member("period", reminder.period);
-  if (reminder.expires) out.member("ttl", format_rfc3339_nano(*reminder.expires));
+  if (!reminder.ttl.empty()) out.member("ttl", reminder.ttl);
   out.end_object();
   return body;
 }

@@ -76,7 +76,7 @@ TEST(ActorBodies, AReminderIsShownAsUpstreamShowsIt) {
   EXPECT_EQ(
       *reminder_json(reminder),
       R"({"actorID":"1","actorType":"cat","data":{"y":1},"dueTime":"1s","period":"@every 1s"})");
-  reminder.expires = parse_rfc3339("2026-08-21T13:00:00.5Z").value();
+  reminder.ttl = "2026-08-21T13:00:00.5Z";
   reminder.data.reset();
   EXPECT_EQ(*reminder_json(reminder),
             R"({"actorID":"1","actorType":"cat","dueTime":"1s","period":"@every 1s",)"

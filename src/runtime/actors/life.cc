@@ -273,7 +273,9 @@ Task<void> Life::halt(TypeIndex type, Running running, bool only_moved) {
     if (only_moved && hosts_ && hosts_(types_[type]->name, id)) continue;
     all.push_back(deactivate(type, std::move(id), running));
   }
-  co_await run_all(std::move(all), settings_.deactivations_max);
+  // Whoever gives up waiting for it, the application is told: nobody else would.
+  Cancellation never;
+  co_await run_all(std::move(all), settings_.deactivations_max).under(never);
 }
 
 Task<void> Life::halt_moved(std::vector<std::string> types) {

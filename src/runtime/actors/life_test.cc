@@ -230,6 +230,19 @@ TEST(Life, ACallThatComesDuringDeactivationWaitsAndActivatesAnew) {
   EXPECT_EQ(world.app.seen, expected);
 }
 
+TEST(Life, AHaltThatIsCancelledTellsTheApplicationAllTheSame) {
+  World world;
+  world.host("cat");
+  world.play([](World& w) -> Task<void> {
+    co_await w.call(World::invocation("1", "m"));
+    Cancellation given_up;
+    given_up.request();
+    co_await w.life->halt_all().under(given_up);
+    EXPECT_EQ(w.app.seen.back(), "deactivate cat||1");
+    EXPECT_FALSE(w.life->is_active({"cat", "1"}));
+  });
+}
+
 TEST(Life, AnApplicationThatDoesNotAnswerHoldsUpADeactivationOnlySoLong) {
   World world;
   world.host("cat");

@@ -26,9 +26,8 @@ StoredReminder stored(std::string name, ActorRef actor, scheduler::Job job) {
   reminder.due_time = std::move(job.due_time).value_or("");
   reminder.period = std::move(job.schedule).value_or("");
   if (job.data) reminder.data = AnyData{std::move(job.data->type_url), std::move(job.data->value)};
-  if (job.ttl) {
-    if (auto expires = parse_rfc3339(*job.ttl)) reminder.expires = *expires;
-  }
+  // Upstream shows nothing but a time here, whatever the client wrote.
+  if (job.ttl && parse_rfc3339(*job.ttl)) reminder.ttl = *std::move(job.ttl);
   return reminder;
 }
 
@@ -77,7 +76,9 @@ Task<Result<StoredReminder>> Reminders::get(ActorRef actor, std::string name) {
   auto job = co_await jobs_.get(name, target_of(actor));
   if (job) co_return stored(std::move(name), std::move(actor), *std::move(job));
   if (job.error().code() == Code::not_found) co_return fail(reminder_not_found(name));
-  co_return fail(reminder_get_failed(plain(job.error())));
+  const Error why(Code::internal, "ERR_SCHEDULER_GET_JOB",
+                  "failed to get job due to: " + job.error().message());
+  co_return fail(reminder_get_failed(why));
 }
 
 Task<Result<std::vector<StoredReminder>>> Reminders::list(ActorRef actors) {
@@ -89,7 +90,7 @@ Task<Result<std::vector<StoredReminder>>> Reminders::list(ActorRef actors) {
     ActorRef actor{std::move(job.target.actor->type), std::move(job.target.actor->id)};
     all.push_back(stored(std::move(job.name), std::move(actor), std::move(job.job)));
     // A list does not tell it, as upstream.
-    all.back().expires.reset();
+    all.back().ttl.clear();
   }
   co_return all;
 }

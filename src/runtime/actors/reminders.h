@@ -22,7 +22,7 @@ struct StoredReminder {
   std::string due_time;
   std::string period;
   std::optional<AnyData> data;
-  std::optional<WallTime> expires;
+  std::string ttl;  ///< RFC 3339; empty: none.
 };
 
 /// The reminders of the actors, which the scheduler keeps. On one loop. Errors are the API's

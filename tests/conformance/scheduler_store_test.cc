@@ -9,6 +9,7 @@
 #include "base/uuid.h"
 #include "components/clients/etcd/client.h"
 #include "control/scheduler/etcd_store.h"
+#include "control/scheduler/postgres_store.h"
 #include "control/scheduler/record.h"
 #include "control/scheduler/sqlite_store.h"
 
@@ -89,7 +90,7 @@ class SchedulerStores : public testing::TestWithParam<Engine> {
     } else {
       where_ = folder_.string();
     }
-    replica_.emplace(loop_, GetParam().make(where_, "one"));
+    replica_.emplace(loop_, make("one"));
     replica_->open("host:1");
     term_ = replica_->wait_share(1).term;
     ASSERT_TRUE(wait(store().remove_prefix("t||")));
@@ -97,6 +98,13 @@ class SchedulerStores : public testing::TestWithParam<Engine> {
   void TearDown() override {
     replica_.reset();
     std::filesystem::remove_all(folder_);
+  }
+  std::unique_ptr<Store> make(std::string id) {
+    auto on_the_loop = [](Engine engine, std::string where,
+                          std::string id) -> Task<std::unique_ptr<Store>> {
+      co_return engine.make(where, std::move(id));
+    };
+    return run_on(loop_, on_the_loop(GetParam(), where_, std::move(id)));
   }
   Store& store() { return *replica_->store; }
   template <class T>
@@ -252,7 +260,7 @@ TEST_P(SchedulerStores, KeepEverythingWhenTheyAreOpenedAgain) {
   put(putting("t||a", kStart));
   put(putting("t||b", kStart));
   replica_->close();
-  replica_.emplace(loop_, GetParam().make(where_, "one"));
+  replica_.emplace(loop_, make("one"));
   replica_->open("host:1");
   term_ = replica_->wait_share(1).term;
   EXPECT_EQ(due_until(kStart).size(), 2);
@@ -267,7 +275,7 @@ TEST_P(SharedStores, GiveEachJobToOneReplicaAndTheRestToWhoIsLeft) {
   for (int i = 0; i < 6; ++i) {
     ids.push_back(put(putting("t||" + std::to_string(i), kStart, static_cast<std::uint64_t>(i))));
   }
-  Replica other(loop_, GetParam().make(where_, "two"));
+  Replica other(loop_, make("two"));
   other.open("host:2");
   const Share second = other.wait_share(2);
   const Share first = replica_->wait_share(2);
@@ -289,7 +297,9 @@ TEST_P(SharedStores, GiveEachJobToOneReplicaAndTheRestToWhoIsLeft) {
   replica_->until([&] { return replica_->heard.contains(written->id); });
   EXPECT_EQ(due_until(kStart + 1s).back(), written->id);
   EXPECT_TRUE(wait(other.store->remove("t||new")));
-  replica_->until([&] { return !replica_->heard.contains(written->id); });
+  const auto gone = wait(store().load(term_, {written->id}));
+  ASSERT_TRUE(gone);
+  EXPECT_TRUE(gone->jobs.empty());
 
   other.close();
   term_ = replica_->wait_share(1).term;
@@ -308,11 +318,20 @@ std::unique_ptr<Store> in_etcd(const std::string& endpoint, std::string id) {
   return make_etcd_store(std::move(options)).value();
 }
 
+std::unique_ptr<Store> in_postgres(const std::string& where, std::string id) {
+  PostgresOptions options;
+  options.connection_string = where.substr(std::string_view("connectionString=").size());
+  options.id = std::move(id);
+  return make_postgres_store(std::move(options)).value();
+}
+
 const Engine kSqlite{"sqlite", nullptr, &in_sqlite};
 const Engine kEtcd{"etcd", "OUTRIGGER_TEST_ETCD", &in_etcd};
+const Engine kPostgres{"postgresqlv1", "OUTRIGGER_TEST_STATE_POSTGRESQL", &in_postgres};
 const auto kNames = [](const auto& tested) { return std::string(tested.param.name); };
-INSTANTIATE_TEST_SUITE_P(Every, SchedulerStores, testing::Values(kSqlite, kEtcd), kNames);
-INSTANTIATE_TEST_SUITE_P(Every, SharedStores, testing::Values(kEtcd), kNames);
+INSTANTIATE_TEST_SUITE_P(Every, SchedulerStores, testing::Values(kSqlite, kEtcd, kPostgres),
+                         kNames);
+INSTANTIATE_TEST_SUITE_P(Every, SharedStores, testing::Values(kEtcd, kPostgres), kNames);
 
 }  // namespace
 }  // namespace outrigger::control::scheduler

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,7 +8,7 @@
 
 #include "base/scope.h"
 #include "components/clients/etcd/client.h"
-#include "control/scheduler/store.h"
+#include "control/scheduler/membership.h"
 
 /// How replicas share the jobs in etcd, as upstream's do, so that both kinds can share the work:
 /// each keeps a key under "dapr/leadership/", bound to a lease, that says how many replicas it
@@ -18,23 +17,9 @@
 namespace outrigger::control::scheduler {
 
 /// The value of a replica's key.
-struct Membership {
-  std::uint64_t total = 0;
-  /// Random: tells two processes with one id apart.
-  std::uint64_t uid = 0;
-  std::string address;
-  bool operator==(const Membership&) const = default;
-};
 [[nodiscard]] std::string encode(const Membership& membership);
 /// Code::data_loss for bytes that are no such record.
 Result<Membership> decode_membership(std::string_view bytes);
-
-/// What the keys of all replicas say, seen by one of them.
-struct Roll {
-  std::map<std::string, Membership> members;  ///< By key.
-  /// The share of the one with this key if all count the same; without a term.
-  [[nodiscard]] std::optional<Share> share_of(const std::string& key) const;
-};
 
 /// Takes part in sharing the work. On one loop.
 class EtcdMembers {

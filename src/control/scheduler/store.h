@@ -47,6 +47,7 @@ struct Written {
 };
 
 struct ListRequest {
+  /// "": all.
   std::string prefix;
   /// Names after this one only; "" from the first on.
   std::string after;
@@ -55,6 +56,9 @@ struct ListRequest {
 struct NamedJob {
   std::string name;
   StoredJob job;
+  JobId id = 0;
+  /// Not told by engines that others can read.
+  std::optional<Counter> counter;
 };
 
 /// A job with all that is needed to trigger it.
@@ -94,8 +98,11 @@ class Store {
     /// This replica has this share from now on; it has none before, and none after lost().
     virtual void owned(Share share) = 0;
     virtual void lost() = 0;
-    /// Another replica has written a job of this share, or has deleted one.
+    /// Another replica has written a job of this share. `replaced`: what it replaces, if the engine
+    /// knows.
     virtual void changed(JobId id, std::optional<JobId> replaced, WallTime due) = 0;
+    /// Another replica has deleted or replaced it. An engine need not tell: load() does not find
+    /// it.
     virtual void removed(JobId id) = 0;
 
    protected:

@@ -1,0 +1,158 @@
+#include "control/scheduler/postgres_members.h"
+
+#include "base/log.h"
+#include "base/random.h"
+#include "components/clients/postgres/values.h"
+
+namespace outrigger::control::scheduler {
+namespace {
+
+namespace postgres = components::postgres;
+using postgres::Statement;
+
+const Logger log("dapr.scheduler.server.postgresql");
+
+const Statement& sweep_statement() {
+  static const Statement statement(
+      "DELETE FROM outrigger_scheduler_replica WHERE expires <= clock_timestamp() AND id <> "
+      "$1::text");
+  return statement;
+}
+
+// Written unless another process of this id is alive.
+const Statement& write_statement() {
+  static const Statement statement(
+      "INSERT INTO outrigger_scheduler_replica AS r VALUES ($1::text, $2::bigint, $3::bigint, "
+      "$4::bigint, $5::text, clock_timestamp() + $6::bigint * interval '1 millisecond') "
+      "ON CONFLICT (id) DO UPDATE SET uid = excluded.uid, total = excluded.total, "
+      "round = excluded.round, address = excluded.address, expires = excluded.expires "
+      "WHERE r.uid = excluded.uid OR r.expires <= clock_timestamp()");
+  return statement;
+}
+
+const Statement& read_statement() {
+  static const Statement statement(
+      "SELECT id, uid, total, address FROM outrigger_scheduler_replica ORDER BY id");
+  return statement;
+}
+
+const Statement& leave_statement() {
+  static const Statement statement(
+      "DELETE FROM outrigger_scheduler_replica WHERE id = $1::text AND uid = $2::bigint");
+  return statement;
+}
+
+std::int64_t as_signed(std::uint64_t number) { return static_cast<std::int64_t>(number); }
+
+}  // namespace
+
+const Statement& PostgresMembers::table_statement() {
+  static const Statement statement(
+      "CREATE TABLE IF NOT EXISTS outrigger_scheduler_replica (id text COLLATE \"C\" PRIMARY KEY, "
+      "uid bigint NOT NULL, total bigint NOT NULL, round bigint NOT NULL, address text NOT NULL, "
+      "expires timestamptz NOT NULL)",
+      Statement::Use::once);
+  return statement;
+}
+
+PostgresMembers::PostgresMembers(postgres::Client& client, Self self, Callbacks callbacks)
+    : client_(client),
+      self_(std::move(self)),
+      callbacks_(std::move(callbacks)),
+      own_{.total = 1, .uid = fast_random(), .address = self_.address},
+      expiry_([this] { stand_down("its row could not be renewed in time"); }) {}
+
+PostgresMembers::~PostgresMembers() = default;
+
+void PostgresMembers::join() { scope_.spawn(live()); }
+
+std::optional<PostgresFence> PostgresMembers::fence(std::uint64_t term) const {
+  const bool current = agreed_ && std::chrono::steady_clock::now() < until_;
+  if (!current || term != term_) return std::nullopt;
+  return PostgresFence{.id = self_.id, .uid = as_signed(own_.uid), .round = round_};
+}
+
+void PostgresMembers::stand_down(std::string_view why) {
+  if (!agreed_) return;
+  agreed_.reset();
+  ++round_;
+  expiry_.stop();
+  log.info("This replica gives its share of the jobs up: ", why);
+  callbacks_.lost();
+}
+
+Task<void> PostgresMembers::live() {
+  bool in_trouble = false;
+  for (;;) {
+    const TimePoint asked = std::chrono::steady_clock::now();
+    auto seen = co_await look();
+    if (scope_.cancellation().requested()) co_return;
+    if (!seen && !in_trouble) log.error("The replicas cannot be looked at: ", seen.error());
+    in_trouble = !seen;
+    if (seen && seen->ours) until_ = asked + self_.time_to_live;
+    if (seen) settle(*seen);
+    auto slept = co_await sleep_for(self_.interval);
+    if (!slept) co_return;
+  }
+}
+
+Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
+  const auto lifetime = std::chrono::duration_cast<std::chrono::milliseconds>(self_.time_to_live);
+  Seen seen;
+  seen.round = round_;
+  postgres::Unit unit(3);
+  unit[0].statement = &sweep_statement();
+  unit[0].values.emplace_back(self_.id);
+  unit[1].statement = &write_statement();
+  unit[1].values.emplace_back(self_.id);
+  for (const std::int64_t number : {as_signed(own_.uid), as_signed(own_.total), round_}) {
+    unit[1].values.emplace_back(postgres::from_integer(number));
+  }
+  unit[1].values.emplace_back(self_.address);
+  unit[1].values.emplace_back(postgres::from_integer(lifetime.count()));
+  unit[2].statement = &read_statement();
+  OUT_CO_TRY(const auto reply, co_await client_.run(std::move(unit), postgres::Effect::write));
+  if (reply.refusal) co_return std::unexpected(reply.refusal->error);
+  seen.ours = reply.rows[1].written() == 1;
+  const postgres::Rows& rows = reply.rows[2];
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    Membership member;
+    member.uid = static_cast<std::uint64_t>(postgres::to_integer(rows.bytes(row, 1)));
+    member.total = static_cast<std::uint64_t>(postgres::to_integer(rows.bytes(row, 2)));
+    member.address = rows.bytes(row, 3);
+    seen.roll.members.emplace(rows.bytes(row, 0), std::move(member));
+  }
+  co_return seen;
+}
+
+void PostgresMembers::settle(const Seen& seen) {
+  if (!seen.ours) return stand_down("another process has its id");
+  if (agreed_ && agreed_->members == seen.roll.members) {
+    expiry_.start_at(until_);
+    return;
+  }
+  stand_down("the replicas are others now");
+  own_.total = seen.roll.members.size();
+  auto share = seen.roll.share_of(self_.id);
+  // Not before the row has the round that the fence asks for.
+  if (!share || seen.round != round_) return;
+  agreed_ = seen.roll;
+  expiry_.start_at(until_);
+  share->term = ++term_;
+  log.info("This replica has share ", share->index + 1, " of ", share->total, " of the jobs");
+  callbacks_.owned(*std::move(share));
+}
+
+Task<void> PostgresMembers::leave() {
+  scope_.cancel();
+  co_await scope_.join();
+  expiry_.stop();
+  postgres::Step step;
+  step.statement = &leave_statement();
+  step.values.emplace_back(self_.id);
+  step.values.emplace_back(postgres::from_integer(as_signed(own_.uid)));
+  auto left = co_await client_.query(std::move(step), postgres::Effect::write);
+  if (!left) log.warn("The row of this replica could not be deleted: ", left.error());
+}
+
+}  // namespace outrigger::control::scheduler

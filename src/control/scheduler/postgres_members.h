@@ -1,0 +1,72 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/scope.h"
+#include "components/clients/postgres/client.h"
+#include "control/scheduler/membership.h"
+
+namespace outrigger::control::scheduler {
+
+/// What must hold in the store for a replica to still have its share: parameters of kFence.
+struct PostgresFence {
+  std::string id;
+  std::int64_t uid = 0;
+  std::int64_t round = 0;
+};
+
+/// How replicas share the jobs in PostgreSQL: as in etcd, with rows that expire in place of keys
+/// under leases, looked at each second. On one loop.
+class PostgresMembers {
+ public:
+  struct Self {
+    std::string id;
+    std::string address;
+    Duration time_to_live = std::chrono::seconds(10);
+    Duration interval = std::chrono::seconds(1);
+  };
+  /// On the same loop. A share ends with lost().
+  struct Callbacks {
+    std::function<void(Share)> owned;
+    std::function<void()> lost;
+  };
+
+  /// The table must be there when join() is called.
+  PostgresMembers(components::postgres::Client& client, Self self, Callbacks callbacks);
+  /// leave() must have ended.
+  ~PostgresMembers();
+
+  void join();
+  [[nodiscard]] std::optional<PostgresFence> fence(std::uint64_t term) const;
+  Task<void> leave();
+
+  static const components::postgres::Statement& table_statement();
+
+ private:
+  struct Seen {
+    bool ours = false;
+    std::int64_t round = 0;  ///< That we have written.
+    Roll roll;
+  };
+  Task<void> live();
+  Task<Result<Seen>> look();
+  void settle(const Seen& seen);
+  void stand_down(std::string_view why);
+
+  components::postgres::Client& client_;
+  Self self_;
+  Callbacks callbacks_;
+  Membership own_;
+  /// Counted up when a share ends; a share begins when the row has it.
+  std::int64_t round_ = 1;
+  std::uint64_t term_ = 0;
+  std::optional<Roll> agreed_;
+  TimePoint until_;
+  Timer expiry_;
+  Scope scope_;
+};
+
+}  // namespace outrigger::control::scheduler

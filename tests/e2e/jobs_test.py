@@ -1,7 +1,5 @@
 """The jobs API over HTTP, with our scheduler."""
 
-import time
-
 from support import http
 from support.app import App
 from support.daprd import Daprd
@@ -142,7 +140,7 @@ def jobs_outlive_the_death_of_scheduler_and_sidecar():
 @test
 def an_end_lets_a_running_job_end():
     def slow(_):
-        time.sleep(0.5)
+        wait_until(lambda: "Dapr is shutting down" in sidecar.output(), "the end")
         return 200
 
     app = App().on("/job/slow", slow)

@@ -93,17 +93,20 @@ Result<> check(const Flags& flags, const Options& options, const EtcdFlags& etcd
   } else if (options.etcd_endpoints.empty()) {
     return refuse("must specify --etcd-client-endpoints when not using embedded etcd");
   }
-  if (!options.embed) {
-    return fail(Code::unimplemented,
-                "--etcd-embed=false: this version keeps jobs in its own store only; leave the flag "
-                "out, and point --etcd-data-dir to a folder that lasts");
+  if (!options.embed && !options.postgres.empty()) {
+    return refuse(
+        "jobs are kept in etcd (--etcd-embed=false) or in PostgreSQL "
+        "(--postgres-connection-string), not in both");
   }
-  if (etcd.initial_cluster.size() > 1) {
+  const bool shared = !options.embed || !options.postgres.empty();
+  if (!shared && etcd.initial_cluster.size() > 1) {
     return fail(Code::unimplemented,
                 "--etcd-initial-cluster names " + std::to_string(etcd.initial_cluster.size()) +
-                    " members: the store of this version belongs to one process, and several of "
-                    "them would not know of each other's jobs; run one scheduler");
+                    " members: our own store belongs to one process, and several would not know of "
+                    "each other's jobs; run one scheduler, or keep the jobs in an etcd outside "
+                    "(--etcd-embed=false) or in PostgreSQL (--postgres-connection-string)");
   }
+  if (options.etcd_client_port > 65535) return refuse("--etcd-client-port is not a port");
   if (mode == "kubernetes") {
     return fail(Code::unimplemented,
                 "--mode=kubernetes needs mutual TLS, which this version has not for the scheduler");
@@ -132,6 +135,8 @@ std::optional<Options> parse_options(std::span<const std::string> arguments, int
   flags.add("etcd-client-endpoints", &options.etcd_endpoints, "addresses of an etcd outside");
   flags.add("etcd-client-username", &options.etcd_username, "user of an etcd outside");
   flags.add("etcd-client-password", &options.etcd_password, "password of an etcd outside");
+  flags.add("postgres-connection-string", &options.postgres,
+            "PostgreSQL to keep jobs in, in place of our own store; not a flag of upstream's");
   add_etcd_flags(flags, etcd);
   auto parsed = common.parse(arguments, exit_code);
   if (!parsed) return std::nullopt;

@@ -15,8 +15,10 @@ struct Options {
   std::string id = "dapr-scheduler-server-0";
   /// Told to sidecars in place of our own address.
   std::optional<std::string> broadcast;
-  /// True: our own store, in `data_dir`; false: outside etcd.
+  /// True: our own store, in `data_dir`, unless `postgres` is given; false: outside etcd.
   bool embed = true;
+  /// The connection string of a PostgreSQL that keeps the jobs; empty: none.
+  std::string postgres;
   std::string data_dir = "./data";
   /// The port that answers as etcd's own does.
   std::uint64_t etcd_client_port = 2379;

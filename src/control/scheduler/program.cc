@@ -9,7 +9,10 @@
 #include "base/strings.h"
 #include "control/core/service.h"
 #include "control/scheduler/api.h"
+#include "control/scheduler/etcd_face.h"
+#include "control/scheduler/etcd_store.h"
 #include "control/scheduler/options.h"
+#include "control/scheduler/postgres_store.h"
 #include "control/scheduler/sqlite_store.h"
 
 namespace outrigger::control::scheduler {
@@ -44,16 +47,37 @@ std::string broadcast_address(const Options& options) {
   return (given.empty() ? outgoing_address() : given) + port;
 }
 
+EtcdFace::Options etcd_options(const Options& options) {
+  const std::string& listen = options.etcd_client_listen_address;
+  return {.address = listen == "localhost" ? "127.0.0.1" : listen,
+          .port = static_cast<std::uint16_t>(options.etcd_client_port),
+          .id = options.id};
+}
+
+/// On the loop that uses it.
+Result<std::unique_ptr<Store>> make_store(const Options& options) {
+  if (!options.postgres.empty()) {
+    return make_postgres_store({.connection_string = options.postgres, .id = options.id});
+  }
+  if (!options.embed) {
+    return make_etcd_store({.endpoints = options.etcd_endpoints,
+                            .username = options.etcd_username,
+                            .password = options.etcd_password,
+                            .id = options.id});
+  }
+  return std::make_unique<SqliteStore>(SqliteOptions{.folder = options.data_dir});
+}
+
+std::string place_of(const Options& options) {
+  if (!options.postgres.empty()) return "PostgreSQL";
+  if (!options.embed) return "etcd at " + join(options.etcd_endpoints, ", ");
+  return options.data_dir;
+}
+
 class SchedulerService final : public Service {
  public:
   SchedulerService(Options options, Host host)
-      : options_(std::move(options)),
-        host_(std::move(host)),
-        metrics_(host_.metrics),
-        store_(SqliteOptions{.folder = options_.data_dir}),
-        engine_(store_, clock_, metrics_, EngineOptions{},
-                [this](bool healthy) { host_.ready.set("scheduler-store", healthy); }),
-        api_(engine_, metrics_) {
+      : options_(std::move(options)), host_(std::move(host)), metrics_(host_.metrics) {
     host_.ready.add("scheduler-server");
     host_.ready.add("scheduler-store");
   }
@@ -63,28 +87,54 @@ class SchedulerService final : public Service {
       log.info("Without effect here, for there is no etcd inside: --",
                join(options_.ignored, ", --"));
     }
+    OUT_CO_TRY(auto store, make_store(options_));
+    parts_ = std::make_unique<Parts>(std::move(store), *this);
     const std::string address = broadcast_address(options_);
-    OUT_CO_CHECK(co_await engine_.open(address));
+    OUT_CO_CHECK(co_await parts_->engine.open(address));
     host_.ready.set("scheduler-store", true);
     host_.ready.set("scheduler-server", true);
-    log.info("Jobs are kept in ", options_.data_dir, "; sidecars are told ", address);
+    // Upstream cannot do without this port; here only the CLI misses it, and an etcd outside has
+    // its own.
+    if (options_.embed) {
+      if (auto opened = parts_->etcd.open(); !opened) {
+        log.warn("The port for clients of etcd is not served: ", opened.error());
+      }
+    }
+    log.info("Jobs are kept in ", place_of(options_), "; sidecars are told ", address);
     co_return Result<>();
   }
-  net::RequestHandler& grpc(unsigned) override { return api_.service(); }
+  net::RequestHandler& grpc(unsigned) override { return parts_->api.service(); }
   Task<void> drain() override {
     host_.ready.set("scheduler-server", false);
-    co_await api_.drain();
+    if (parts_) co_await parts_->api.drain();
   }
-  Task<void> close() override { co_await engine_.close(); }
+  Task<void> close() override {
+    if (!parts_) co_return;
+    co_await parts_->etcd.close();
+    co_await parts_->engine.close();
+    parts_.reset();
+  }
 
  private:
+  /// What is made on the loop.
+  struct Parts {
+    Parts(std::unique_ptr<Store> made, SchedulerService& service)
+        : store(std::move(made)),
+          engine(*store, clock, service.metrics_, EngineOptions{},
+                 [&service](bool healthy) { service.host_.ready.set("scheduler-store", healthy); }),
+          api(engine, service.metrics_),
+          etcd(engine, service.host_.loops, etcd_options(service.options_)) {}
+    std::unique_ptr<Store> store;
+    SystemClock clock;
+    Engine engine;
+    Api api;
+    EtcdFace etcd;
+  };
+
   Options options_;
   Host host_;
   Metrics metrics_;
-  SqliteStore store_;
-  SystemClock clock_;
-  Engine engine_;
-  Api api_;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace

@@ -44,7 +44,8 @@ std::int64_t nanos(WallTime time) { return time.time_since_epoch().count(); }
 /// The first text behind all that begin with the prefix, in the order of bytes.
 std::string end_of(std::string prefix) {
   while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-  OUT_ASSERT(!prefix.empty());
+  // Names are UTF-8, which has no such byte.
+  if (prefix.empty()) return "\xff";
   prefix.back() = static_cast<char>(prefix.back() + 1);
   return prefix;
 }
@@ -248,18 +249,22 @@ Task<Result<std::vector<NamedJob>>> SqliteStore::list(ListRequest request) {
       [request = std::move(request)](Database& database) -> Result<std::vector<NamedJob>> {
     std::vector<NamedJob> jobs;
     const std::string end = end_of(request.prefix);
-    OUT_TRY(auto rows,
-            database.query(
-                "SELECT name, job FROM job WHERE name >= ?1 AND name < ?2 AND name > ?3 "
-                "ORDER BY name LIMIT ?4",
-                {std::string_view(request.prefix), std::string_view(end),
-                 std::string_view(request.after), static_cast<std::int64_t>(request.limit)}));
+    OUT_TRY(
+        auto rows,
+        database.query(
+            "SELECT name, job, id, counter FROM job WHERE name >= ?1 AND name < ?2 AND name > ?3 "
+            "ORDER BY name LIMIT ?4",
+            {std::string_view(request.prefix), std::string_view(end),
+             std::string_view(request.after), static_cast<std::int64_t>(request.limit)}));
     for (std::size_t bytes = 0; bytes < kPageBytesMax;) {
       OUT_TRY(const bool more, rows.next());
       if (!more) break;
       bytes += rows.text(1).size();
       OUT_TRY(auto job, decode_job(rows.text(1)));
-      jobs.push_back({std::string(rows.text(0)), std::move(job)});
+      auto& named = jobs.emplace_back(std::string(rows.text(0)), std::move(job),
+                                      static_cast<JobId>(rows.integer(2)));
+      if (rows.is_null(3)) continue;
+      OUT_TRY(named.counter, decode_counter(rows.text(3)));
     }
     return jobs;
   };

@@ -62,7 +62,10 @@ Task<void> EtcdMembers::live() {
     stand_down("it no longer takes part");
     expiry_.stop();
     if (scope_.cancellation().requested()) co_return;
-    if (!ended) log.error("The replicas cannot share the jobs: ", ended.error(), "; trying again");
+    // A lease that ran out has been told of.
+    if (!ended && ended.error().code() != Code::cancelled) {
+      log.error("The replicas cannot share the jobs: ", ended.error(), "; trying again");
+    }
     auto slept = co_await sleep_for(kPause);
     if (!slept) co_return;
   }

@@ -1,0 +1,127 @@
+"""Three schedulers that share their jobs in etcd or in PostgreSQL, and die."""
+
+import collections
+import json
+import threading
+
+from support.app import App
+from support.daprd import Daprd
+from support.processes import wait_until
+from support.runner import shared, test
+from support.scheduler import Scheduler
+from support.servers import Etcd, Postgres
+
+etcd, postgres = shared(Etcd), shared(Postgres)
+
+ENGINES = {
+    "etcd": lambda: ["--etcd-embed=false", "--etcd-client-endpoints", etcd().endpoint],
+    "postgresql": lambda: ["--postgres-connection-string", postgres().connection_string],
+}
+JOBS = 60
+
+
+class Counting(App):
+    """How often each job has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = collections.Counter()
+        self.lock = threading.Lock()
+        for number in range(JOBS):
+            self.on(f"/job/j{number}", self.came)
+
+    def came(self, request):
+        with self.lock:
+            self.counts[request.path.rsplit("/", 1)[1]] += 1
+        return 200
+
+    def least(self):
+        with self.lock:
+            return min(self.counts[f"j{number}"] for number in range(JOBS))
+
+
+def replica(engine, number, **more):
+    return Scheduler(flags=[*ENGINES[engine](), "--id", f"scheduler-{number}"], **more)
+
+
+def replicas(engine):
+    three = [replica(engine, number) for number in range(3)]
+    for one in three:
+        wait_until(lambda one=one: f"of {len(three)} of the jobs" in one.output(), "the shares of three")
+    return three
+
+
+def each_job_survives(engine):
+    three = replicas(engine)
+    app = Counting()
+    sidecar = Daprd("shop", app=app, flags=["--scheduler-host-address", ",".join(one.address for one in three)])
+    for number in range(JOBS):
+        reply = sidecar.post(f"/v1.0/jobs/j{number}", json={"schedule": "@every 1s"})
+        assert reply.status == 204, reply
+    wait_until(lambda: app.least() >= 1, "each job once")
+    three[0].kill()
+    # Its jobs go to the others when its lease has run out.
+    wait_until(lambda: all("of 2 of the jobs" in one.output() for one in three[1:]), "the shares of two")
+    before = app.least()
+    wait_until(lambda: app.least() >= before + 2, "each job, from two")
+    back = replica(engine, 0, port=three[0].port)
+    wait_until(lambda: "of 3 of the jobs" in back.output(), "a share for the third again")
+    before = app.least()
+    wait_until(lambda: app.least() >= before + 2, "each job, from three again")
+    for number in range(JOBS):
+        assert sidecar.delete(f"/v1.0/jobs/j{number}").status == 204
+    return three[1:] + [back]
+
+
+def each_job_of_one_time_comes_once(engine):
+    three = replicas(engine)
+    app = Counting()
+    sidecar = Daprd("shop", app=app, flags=["--scheduler-host-address", ",".join(one.address for one in three)])
+    for number in range(JOBS):
+        assert sidecar.post(f"/v1.0/jobs/j{number}", json={"dueTime": "1s"}).status == 204
+    wait_until(lambda: app.least() >= 1, "each job")
+    wait_until(lambda: all(sidecar.get(f"/v1.0/jobs/j{number}").status == 500 for number in range(JOBS)),
+               "the end of all jobs")
+    assert set(app.counts.values()) == {1}, app.counts
+
+
+@test
+def jobs_in_etcd_survive_the_death_of_a_replica():
+    each_job_survives("etcd")
+
+
+@test
+def jobs_in_postgresql_survive_the_death_of_a_replica():
+    each_job_survives("postgresql")
+
+
+@test
+def no_replica_triggers_what_another_has_in_etcd():
+    each_job_of_one_time_comes_once("etcd")
+
+
+@test
+def no_replica_triggers_what_another_has_in_postgresql():
+    each_job_of_one_time_comes_once("postgresql")
+
+
+@test
+def an_etcd_that_dies_and_returns_is_waited_for():
+    own = Etcd()
+    one = Scheduler(flags=["--etcd-embed=false", "--etcd-client-endpoints", own.endpoint])
+    app = App().on("/job/lasting", 200)
+    sidecar = Daprd("shop", app=app, flags=one.flags())
+    assert sidecar.post("/v1.0/jobs/lasting", json={"schedule": "@every 1s"}).status == 204
+    app.wait_for("/job/lasting")
+    own.kill()
+    wait_until(lambda: "gives its share of the jobs up" in one.output(), "the loss of the share")
+    refused = sidecar.post("/v1.0/jobs/lost", json={"schedule": "@every 1h"})
+    assert refused.status == 503, refused
+    before = len(app.received("/job/lasting"))
+    Etcd(port=own.port, data=own.data)
+    app.wait_for("/job/lasting", before + 2)
+    assert one.exit_status is None
+    records = own.control("get", "--prefix", "dapr/jobs/", "--keys-only")
+    assert "dapr/jobs/app||default||shop||lasting" in records, records
+    counters = own.control("get", "--prefix", "dapr/counters/", "-w", "json")
+    assert json.loads(counters)["count"] == 1, counters

@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include "control/placement/program.h"
 #include "control/scheduler/program.h"
 #include "runtime/sidecar/program.h"
 
@@ -20,6 +21,7 @@ struct Service {
 // One program of many names; a name that is none of these is the sidecar's.
 constexpr Service kServices[] = {
     {"daprd", &runtime::daprd},
+    {"placement", &control::placement::serve},
     {"scheduler", &control::scheduler::serve},
 };
 

@@ -114,7 +114,8 @@ struct Client::Impl {
   Task<void> update(Stream* from, TableSource source);
   Task<void> unlock(std::vector<std::string> released);
   Task<void> lose();
-  Task<void> on_all(std::move_only_function<Task<void>(Service&)> work);
+  using Work = std::function<Task<void>(Service&)>;
+  Task<void> on_all(Work work);
   void on_overdue();
 };
 
@@ -281,18 +282,21 @@ Task<void> Client::Impl::update(Stream* from, TableSource source) {
       std::make_shared<const std::vector<std::string>>(changed_types(tables.get(), **made));
   tables = *std::move(made);
   from->round.updated(*changed);
-  co_await on_all(
-      [now = tables, changed](Service& service) { return service.update(now, *changed); });
+  Work install = [now = tables, changed](Service& service) {
+    return service.update(now, *changed);
+  };
+  co_await on_all(std::move(install));
 }
 
 Task<void> Client::Impl::unlock(std::vector<std::string> released) {
   auto shared = std::make_shared<const std::vector<std::string>>(std::move(released));
-  co_await on_all([shared](Service& service) {
-    return [](Service& on, std::shared_ptr<const std::vector<std::string>> free) -> Task<void> {
-      on.unlock(*free);
-      co_return;
-    }(service, shared);
-  });
+  auto release = [](Service& on,
+                    std::shared_ptr<const std::vector<std::string>> free) -> Task<void> {
+    on.unlock(*free);
+    co_return;
+  };
+  Work on_one = [release, shared](Service& service) { return release(service, shared); };
+  co_await on_all(std::move(on_one));
   if (stream == nullptr) co_return;
   ready = true;
   ready_targets.set(std::string(kReadyTarget), true);
@@ -304,14 +308,14 @@ Task<void> Client::Impl::unlock(std::vector<std::string> released) {
 Task<void> Client::Impl::lose() {
   tables.reset();
   ready = false;
-  co_await on_all([](Service& service) { return service.lose(); });
+  Work on_one = [](Service& service) { return service.lose(); };
+  co_await on_all(std::move(on_one));
 }
 
 // `work` is called on every loop, at once.
-Task<void> Client::Impl::on_all(std::move_only_function<Task<void>(Service&)> work) {
+Task<void> Client::Impl::on_all(Work work) {
   std::vector<Task<void>> calls;
-  auto on_one = [](Loop& loop, Service* service,
-                   std::move_only_function<Task<void>(Service&)>* todo) -> Task<void> {
+  auto on_one = [](Loop& loop, Service* service, const Work* todo) -> Task<void> {
     std::move_only_function<Task<Result<>>()> make = [service, todo] {
       return [](Task<void> task) -> Task<Result<>> {
         co_await std::move(task);

@@ -27,8 +27,9 @@ def trace_of(headers):
     return {"traceparent": headers["traceparent"]} if headers.get("traceparent") else {}
 
 
-def serve(routes):
-    """Serves for ever. A route is a function (value, headers) -> JSON value, by "METHOD /path"."""
+def serve(routes, actors=None):
+    """Serves for ever. A route is a function (value, headers) -> JSON value, by "METHOD /path";
+    `actors`, if there are any, takes (method, parts of the path, value) of everything below /actors."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -38,8 +39,12 @@ def serve(routes):
             content = self.rfile.read(int(self.headers.get("content-length", 0)))
             route = routes.get(f"{self.command} {self.path.split('?')[0]}")
             status, value = 404, {"error": "no such route"}
+            given = json.loads(content) if content else None
+            parts = self.path.split("?")[0].strip("/").split("/")
             if route:
-                status, value = 200, route(json.loads(content) if content else None, self.headers)
+                status, value = 200, route(given, self.headers)
+            elif actors and parts[0] == "actors":
+                status, value = 200, actors(self.command, parts, given)
             reply = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
@@ -47,7 +52,7 @@ def serve(routes):
             self.end_headers()
             self.wfile.write(reply)
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = do_PUT = do_DELETE = answer
 
         def log_message(self, *_):
             pass

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The demo: two applications with a sidecar each; every step is shown and checked."""
+"""The demo: three applications with a sidecar each; every step is shown and checked."""
 
 import argparse
 import atexit
@@ -84,17 +84,27 @@ def stop_all():
 class Sidecar:
     """An application and the sidecar that stands beside it."""
 
-    def __init__(self, app_id, options, folder):
+    def __init__(self, app_id, options, folder, flags=()):
+        self.app_id, self.folder = app_id, folder
         self.app_port, self.port = free_port(), free_port()
         start(app_id, [sys.executable, HERE / f"{app_id}.py"], folder,
               APP_PORT=self.app_port, DAPR_HTTP_PORT=self.port)
-        self.started = time.monotonic()
-        self.process = start(f"daprd-{app_id}", [
+        self.command = [
             options.daprd, "--app-id", app_id, "--app-port", self.app_port,
             "--dapr-http-port", self.port, "--dapr-grpc-port", free_port(),
             "--dapr-internal-grpc-port", free_port(), "--metrics-port", free_port(),
             "--dapr-listen-addresses", "127.0.0.1",
-            "--resources-path", options.resources, "--config", HERE / "config.yaml"], folder)
+            "--resources-path", options.resources, "--config", HERE / "config.yaml", *flags]
+        self.start()
+
+    def start(self):
+        self.process = start(f"daprd-{self.app_id}", self.command, self.folder)
+
+    def kill(self):
+        """As bad luck does it: kill -9."""
+        processes.remove(self.process)
+        self.process.kill()
+        self.process.wait()
 
     def wait_ready(self):
         wait_for(lambda: call(self.port, "GET", "/v1.0/healthz")[0] == 204, "a healthy sidecar")
@@ -102,6 +112,25 @@ class Sidecar:
     def resident_mb(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+class ControlPlane:
+    """The two services that actors need: who lives where, and what is due when."""
+
+    def __init__(self, options, folder):
+        self.placement, self.scheduler = free_port(), free_port()
+        for name, port, more in (("placement", self.placement, []),
+                                 ("scheduler", self.scheduler,
+                                  ["--etcd-data-dir", folder / "jobs", "--etcd-client-port", free_port(),
+                                   "--override-broadcast-host-port", f"127.0.0.1:{self.scheduler}"])):
+            health = free_port()
+            start(name, [options.daprd.parent / name, "--port", port, "--listen-address", "127.0.0.1",
+                         "--healthz-port", health, "--metrics-port", free_port(), *more], folder)
+            wait_for(lambda port=health: call(port, "GET", "/healthz")[0] == 200, f"a healthy {name}")
+
+    def flags(self):
+        return ["--placement-host-address", f"127.0.0.1:{self.placement}",
+                "--scheduler-host-address", f"127.0.0.1:{self.scheduler}"]
 
 
 class Steps:
@@ -158,6 +187,27 @@ def one_trace(steps, stock, trace):
         steps.check((parent or "").split("-")[1:2] == [trace], f"{what} carries {parent}")
 
 
+def actor(steps, counter):
+    say("5. A virtual actor, and a reminder that outlives its sidecar")
+    path = "/v1.0/actors/counter/apples"
+
+    def value():
+        return call(counter.port, "GET", f"{path}/state/value")[2]
+
+    wait_for(lambda: call(counter.port, "POST", f"{path}/method/add")[0] == 200, "the actor")
+    call(counter.port, "POST", f"{path}/method/add")
+    steps.check(value() == 20, f"two calls of counter/apples, 10 each: {value()}")
+    status, _, problem = call(counter.port, "POST", f"{path}/reminders/tick", {"dueTime": "1s", "period": "1s"})
+    steps.check(status == 204, f"a reminder each second was accepted: {status} {problem or ''}")
+    before = wait_for(lambda: value() if value() > 20 else None, "the reminder")
+    say(f"          it has come: the actor counts {before}; now its sidecar is killed")
+    counter.kill()
+    counter.start()
+    after = wait_for(lambda: value() if (value() or 0) > before else None, "the reminder after the kill")
+    steps.check(after > before, f"a new sidecar is up, and the same reminder goes on: {after}")
+    call(counter.port, "DELETE", f"{path}/reminders/tick")
+
+
 def microseconds(connection, path):
     started = time.perf_counter()
     connection.request("GET", path)
@@ -169,7 +219,7 @@ def microseconds(connection, path):
 
 
 def figures(shop, stock):
-    say("5. What it costs")
+    say("6. What it costs")
     direct = http.client.HTTPConnection("127.0.0.1", stock.app_port)
     through = http.client.HTTPConnection("127.0.0.1", shop.port)
     with contextlib.closing(direct), contextlib.closing(through):
@@ -192,16 +242,20 @@ def main():
     folder = HERE.parent / "build" / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    control = ControlPlane(options, folder)
     shop, stock = Sidecar("shop", options, folder), Sidecar("stock", options, folder)
-    for sidecar in (shop, stock):
+    counter = Sidecar("counter", options, folder, control.flags())
+    for sidecar in (shop, stock, counter):
         sidecar.wait_ready()
-    say(f"Two applications and two sidecars are up; their logs and files are in {folder}\n")
+    say("Three applications, a sidecar for each, a placement and a scheduler service are up; "
+        f"their logs and files are in {folder}\n")
 
     steps, trace = Steps(), secrets.token_hex(16)
     service_call(steps, shop, stock, trace)
     state(steps, stock)
     event(steps, stock)
     one_trace(steps, stock, trace)
+    actor(steps, counter)
     figures(shop, stock)
     say(f"\n{'Every step was seen.' if not steps.missed else f'{steps.missed} step(s) were not seen.'}")
 

@@ -58,6 +58,11 @@ void Caller::disable() {
   changed_.notify_all();
 }
 
+void Caller::stop_waiting() {
+  may_wait_ = false;
+  changed_.notify_all();
+}
+
 void Caller::close() {
   state_ = State::closed;
   changed_.notify_all();
@@ -81,7 +86,7 @@ void Caller::set_addresses(const std::vector<std::string>& addresses) {
 }
 
 Task<Result<>> Caller::wait_until_known() {
-  while (state_ == State::unknown) {
+  while (state_ == State::unknown && may_wait_) {
     auto woken = co_await changed_.wait();
     if (!woken) co_return woken;
   }
@@ -89,7 +94,8 @@ Task<Result<>> Caller::wait_until_known() {
 }
 
 Result<std::shared_ptr<net::grpc::Channel>> Caller::next() {
-  if (state_ == State::closed) return unasked("context canceled");
+  const bool over = state_ == State::closed || state_ == State::unknown;
+  if (over) return unasked("context canceled");
   if (state_ == State::disabled) return unasked("scheduler clients are disabled");
   if (channels_.empty()) return unasked("no scheduler client initialized");
   return channels_[++last_ % channels_.size()];
@@ -118,8 +124,8 @@ Task<Result<std::string>> Caller::call(std::string path, std::string message, Pa
     auto reply = co_await (*channel)->unary(path, message, std::move(options));
     if (!reply) co_return std::unexpected(std::move(reply).error());
     if (reply->status.ok()) co_return std::move(reply->message);
-    const bool again =
-        reply->status.code == Code::cancelled || (patience.wait_for_ready && unreached(*reply));
+    const bool again = reply->status.code == Code::cancelled ||
+                       (patience.wait_for_ready && may_wait_ && unreached(*reply));
     const bool ended = state_ == State::closed || (mine != nullptr && mine->requested());
     if (!again || ended || left.none()) co_return fail(error_of(reply->status));
     auto slept = co_await sleep_for(left.at_most(jittered(kRetryAfter)));

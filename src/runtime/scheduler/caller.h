@@ -22,6 +22,8 @@ class Caller {
   void set_addresses(const std::vector<std::string>& addresses);
   /// The answer's message. Errors as Service promises them.
   Task<Result<std::string>> call(std::string path, std::string message, Patience patience);
+  /// Calls that wait for a scheduler to be there fail, now and later; others go on.
+  void stop_waiting();
   /// Calls fail from now on, those that wait too.
   void close();
 
@@ -32,6 +34,7 @@ class Caller {
 
   net::Client& client_;
   State state_ = State::unknown;
+  bool may_wait_ = true;
   Signal changed_;
   std::vector<std::shared_ptr<net::grpc::Channel>> channels_;
   std::size_t last_ = 0;

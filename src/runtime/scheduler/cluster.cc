@@ -188,6 +188,7 @@ void Cluster::Impl::watch_jobs() {
 }
 
 Task<Result<>> Cluster::Impl::stop_watcher(Service* service, Duration grace) {
+  service->impl_->caller.stop_waiting();
   co_await service->impl_->watcher.stop(grace);
   co_return Result<>();
 }

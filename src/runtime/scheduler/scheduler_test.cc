@@ -373,6 +373,27 @@ TEST(Scheduler, AtTheEndTriggersThatRunMayEndAndNoOthersBegin) {
   EXPECT_EQ(told(test.fake).at(0), "1 ok");
 }
 
+TEST(Scheduler, AtTheEndNoCallWaitsForASchedulerThatIsNotThere) {
+  const LogCapture quiet;
+  FakeScheduler silent;
+  Sidecar sidecar({silent.address});
+  sidecar.start();
+  Patience patient;
+  patient.limit = 1h;
+  patient.wait_for_ready = true;
+  std::thread waiting([&] {
+    auto scheduled = sidecar.schedule("job", patient);
+    EXPECT_FALSE(scheduled);
+  });
+  auto stop = [](Cluster* cluster) -> Task<Result<>> {
+    co_await cluster->stop_triggers(1h);
+    co_return Result<>();
+  };
+  on<void>(sidecar.loops[0], [&] { return stop(sidecar.cluster.get()); }).value();
+  waiting.join();
+  EXPECT_FALSE(sidecar.schedule("job", patient));
+}
+
 TEST(Scheduler, WithoutGraceTheEndCancelsThem) {
   Watching test;
   test.fake.send(due(1, "wait"));

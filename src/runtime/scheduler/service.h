@@ -163,7 +163,7 @@ class Cluster {
   [[nodiscard]] std::vector<std::string> connected_addresses() const;
 
   /// No more triggers: those that run may come to their end for so long and are then cancelled, and
-  /// the streams end. Calls of the services go on.
+  /// the streams end. Calls of the services go on, but wait for no scheduler any more.
   Task<void> stop_triggers(Duration grace);
   /// The same without grace, and watches no more. The services are closed each for itself.
   Task<void> close();

@@ -43,7 +43,8 @@ Task<void> put_some(net::grpc::Channel& channel, Put& put) {
   while (put.next < put.count) {
     request.set_name(put.prefix + std::to_string(put.next++));
     const auto begin = Clock::now();
-    auto reply = co_await channel.unary(kService + "ScheduleJob", request.SerializeAsString(), {});
+    auto reply = co_await channel.unary(kService + "ScheduleJob", request.SerializeAsString(),
+                                        net::grpc::CallOptions());
     put.milliseconds.push_back(seconds(Clock::now() - begin) * 1000);
     if (reply && reply->status.ok()) continue;
     if (put.refused++ == 0) {
@@ -72,7 +73,7 @@ struct Take {
 };
 
 Task<void> take_some(net::grpc::Channel& channel, Take& take) {
-  auto stream = channel.stream(kService + "WatchJobs", {});
+  auto stream = channel.stream(kService + "WatchJobs", net::grpc::CallOptions());
   pb::WatchJobsRequest request;
   request.mutable_initial()->set_app_id("bench");
   request.mutable_initial()->set_namespace_("default");

@@ -31,6 +31,8 @@ def a_job_reaches_the_application_with_its_data():
     assert len(app.received("/job/once")) == 1
     counts = sidecar.metrics()
     assert 'dapr_component_job_success_count{app_id="shop",namespace="",operation="job_trigger_op"} 1' in counts
+    calls = [line for line in counts.splitlines() if "Scheduler/ScheduleJob" in line]
+    assert any("dapr_grpc_io_client_completed_rpcs" in line for line in calls), calls
 
 
 @test

@@ -58,7 +58,7 @@ class FakeApp final : public app::Channel {
 /// A service whose scheduler is disabled, on a loop that runs when it is asked.
 struct Fixture {
   Fixture() {
-    const scheduler::Service::Settings who{"me", "default"};
+    const scheduler::Service::Settings who{"me", "default", nullptr};
     jobs = std::make_unique<scheduler::Service>(who);
     service = std::make_unique<Service>(Service::Settings{"me", "default"}, *jobs);
     add_http_routes(router, *service);

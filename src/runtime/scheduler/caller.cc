@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "runtime/scheduler/endpoint.h"
+#include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::scheduler {
 namespace {
@@ -101,6 +102,25 @@ Result<std::shared_ptr<net::grpc::Channel>> Caller::next() {
   return channels_[++last_ % channels_.size()];
 }
 
+Task<Result<net::grpc::Reply>> Caller::attempt(std::shared_ptr<net::grpc::Channel> channel,
+                                               std::string path, std::string message,
+                                               std::optional<Duration> timeout) {
+  telemetry::GrpcMetrics::Call seen{};
+  seen.request_bytes = message.size();
+  const TimePoint started = std::chrono::steady_clock::now();
+  net::grpc::CallOptions options;
+  options.timeout = timeout;
+  options.message_bytes_max = INT32_MAX;
+  auto reply = co_await channel->unary(path, std::move(message), std::move(options));
+  if (metrics_ == nullptr) co_return reply;
+  seen.method = path;
+  seen.status = to_string(reply ? reply->status.code : reply.error().code());
+  seen.response_bytes = reply ? reply->message.size() : 0;
+  seen.elapsed = std::chrono::steady_clock::now() - started;
+  metrics_->client_call(seen);
+  co_return reply;
+}
+
 // A scheduler that shuts down cancels its calls: the next one is asked then.
 Task<Result<std::string>> Caller::call(std::string path, std::string message, Patience patience) {
   const TimeLeft left(patience.limit);
@@ -118,10 +138,7 @@ Task<Result<std::string>> Caller::call(std::string path, std::string message, Pa
     }
     auto channel = next();
     if (!channel) co_return std::unexpected(std::move(channel).error());
-    net::grpc::CallOptions options;
-    options.timeout = left.get();
-    options.message_bytes_max = INT32_MAX;
-    auto reply = co_await (*channel)->unary(path, message, std::move(options));
+    auto reply = co_await attempt(*std::move(channel), path, message, left.get());
     if (!reply) co_return std::unexpected(std::move(reply).error());
     if (reply->status.ok()) co_return std::move(reply->message);
     const bool again = reply->status.code == Code::cancelled ||

@@ -14,7 +14,8 @@ namespace outrigger::runtime::scheduler {
 class Caller {
  public:
   /// The client must outlive this object's calls.
-  explicit Caller(net::Client& client) : client_(client) {}
+  Caller(net::Client& client, const telemetry::GrpcMetrics* metrics)
+      : client_(client), metrics_(metrics) {}
 
   /// There is no scheduler: calls fail.
   void disable();
@@ -32,7 +33,12 @@ class Caller {
   Task<Result<>> wait_until_known();
   Result<std::shared_ptr<net::grpc::Channel>> next();
 
+  Task<Result<net::grpc::Reply>> attempt(std::shared_ptr<net::grpc::Channel> channel,
+                                         std::string path, std::string message,
+                                         std::optional<Duration> timeout);
+
   net::Client& client_;
+  const telemetry::GrpcMetrics* metrics_;
   State state_ = State::unknown;
   bool may_wait_ = true;
   Signal changed_;

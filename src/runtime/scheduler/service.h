@@ -11,6 +11,10 @@
 #include "base/readiness.h"
 #include "base/task.h"
 
+namespace outrigger::telemetry {
+class GrpcMetrics;
+}
+
 /// The sidecar's client of the scheduler service, which keeps jobs and actor reminders and sends
 /// them back when they are due.
 namespace outrigger::runtime::scheduler {
@@ -100,6 +104,8 @@ class Service {
   struct Settings {
     std::string app_id;
     std::string app_namespace;
+    /// Where calls are counted, nullptr: nowhere; must outlive the service.
+    const telemetry::GrpcMetrics* metrics = nullptr;
   };
 
   /// On its loop.

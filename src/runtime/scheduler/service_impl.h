@@ -10,11 +10,12 @@ namespace outrigger::runtime::scheduler {
 
 struct Service::Impl {
   explicit Impl(Settings settings)
-      : owner{std::move(settings.app_id), std::move(settings.app_namespace)} {}
+      : owner{std::move(settings.app_id), std::move(settings.app_namespace)},
+        caller(client, settings.metrics) {}
 
   wire::Owner owner;
   net::Client client{client_options()};
-  Caller caller{client};
+  Caller caller;
   Watcher watcher{client};
 };
 

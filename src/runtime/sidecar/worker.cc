@@ -63,7 +63,8 @@ state::Service::Settings state_settings(const Shared& shared) {
 }
 
 scheduler::Service::Settings scheduler_settings(const Shared& shared) {
-  return {shared.settings.identity.app_id, shared.settings.identity.app_namespace};
+  const Identity& identity = shared.settings.identity;
+  return {identity.app_id, identity.app_namespace, &shared.metrics.grpc};
 }
 
 jobs::Service::Settings jobs_settings(const Shared& shared) {

@@ -33,12 +33,19 @@ Engine::Engine(Store& store, Clock& clock, Metrics& metrics, EngineOptions optio
       clock_(clock),
       metrics_(metrics),
       options_(options),
-      reading_("to be read", healthy),
-      settling_("to take what became of triggers", healthy),
+      healthy_(std::move(healthy)),
+      reading_("to be read", [this](bool works) { tell_health(reads_work_, works); }),
+      settling_("to take what became of triggers",
+                [this](bool works) { tell_health(settling_works_, works); }),
       dispatcher_(*this, metrics),
       retry_([this] { poke(); }) {}
 
 Engine::~Engine() = default;
+
+void Engine::tell_health(bool& part, bool works) {
+  part = works;
+  healthy_(reads_work_ && settling_works_);
+}
 
 Task<Result<>> Engine::open(std::string address) {
   OUT_CO_CHECK(clock_.start(*this));

@@ -101,6 +101,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void take_due();
   void arm();
 
+  void tell_health(bool& part, bool works);
   void poke();
   Task<void> read_ahead();
   /// Whether there may be more to read.
@@ -119,6 +120,9 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Clock& clock_;
   Metrics& metrics_;
   const EngineOptions options_;
+  std::function<void(bool)> healthy_;
+  bool reads_work_ = true;
+  bool settling_works_ = true;
   Trouble reading_;
   Trouble settling_;
   Dispatcher dispatcher_;

@@ -19,6 +19,7 @@ class Load:
     headers: dict = dataclasses.field(default_factory=dict)
     connections: int = 32
     streams: int = 1
+    spread: int = 0  # Over so many paths, which have its number for "{}".
 
 
 @dataclasses.dataclass
@@ -45,7 +46,8 @@ def run(load, port, folder):
         command.append("--h1")
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
-    command.append(f"http://127.0.0.1:{port}{load.path}")
+    paths = [load.path.format(number) for number in range(load.spread)] or [load.path]
+    command += [f"http://127.0.0.1:{port}{path}" for path in paths]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                           timeout=SECONDS_MAX)
     if f" {load.requests} 2xx" not in done.stdout.replace("status codes:", ""):

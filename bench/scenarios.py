@@ -14,7 +14,8 @@ _GRPC = "/dapr.proto.runtime.v1.Dapr/"
 class Scenario:
     name: str
     load: Load
-    kind: str = "api"     # api: one sidecar; invoke: two and an app; deliver: one with a subscribed app
+    # api: one sidecar; invoke: two and an app; deliver: one with a subscribed app; actor: one with actors
+    kind: str = "api"
     redis: bool = False   # whether the components are Redis' or in memory
 
 
@@ -59,4 +60,9 @@ def _invoke():
                    Load("/bench.App/stream", 2000, grpc=True, body=stream, connections=8), kind="invoke")
 
 
-SCENARIOS = [*_api(), *_invoke()]
+def _actors():
+    yield Scenario("actor invoke http",
+                   Load("/v1.0/actors/bench/{}/method/go", 20000, body=b"x" * 100, spread=500), kind="actor")
+
+
+SCENARIOS = [*_api(), *_invoke(), *_actors()]

@@ -52,9 +52,6 @@ Result<> check_security(const options::Options& options) {
 }
 
 void say_unused_flags(const options::Options& options) {
-  if (!options.control.placement_addresses.empty()) {
-    log.warn("--placement-host-address: actors are not available yet");
-  }
   if (!options.flags_without_effect.empty()) {
     log.warn("Flags that have no effect yet: --", join(options.flags_without_effect, ", --"));
   }

@@ -75,6 +75,8 @@ void Rounds::take_report(StreamId id, Stream& stream, HostReport host, TimePoint
   set_host(stream, std::move(host));
   if (step_ != Step::report || coalescing_until_) return;
   if (changed_) return begin_round(now);
+  // What is on its way to it already is the same.
+  if (stream.own_tables == version_) return;
   if (asks && stream.host.entities.empty()) send_own_tables(id, stream);
 }
 

@@ -149,6 +149,16 @@ TEST(Rounds, AnOldSidecarsAnswersToItsOwnTablesAreNotTakenForReports) {
   EXPECT_THAT(w.done(), IsEmpty());
 }
 
+TEST(Rounds, AReportWithoutActorsIsAnsweredWithTablesButNotTwiceAtOnce) {
+  World w;
+  w.add(1, {});
+  w.report(1, {});
+  EXPECT_THAT(w.done(), ElementsAre("1:lock@0", "1:update@0", "1:unlock@0"));
+  for (const Step step : {Step::lock, Step::update, Step::unlock}) w.answer(1, step, 0);
+  w.report(1, {});
+  EXPECT_THAT(w.done(), ElementsAre("1:lock@0", "1:update@0", "1:unlock@0"));
+}
+
 TEST(Rounds, WhoComesDuringARoundWaitsForItsEnd) {
   World w;
   w.add(1, {"cat"});

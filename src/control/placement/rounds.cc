@@ -90,7 +90,11 @@ void Rounds::take_answer(Stream& stream, TimePoint now) {
 void Rounds::remove(StreamId id, TimePoint now) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) {
-    std::erase_if(waiting_, [id](const Waiting& waiting) { return waiting.id == id; });
+    const auto waiting = std::ranges::find(waiting_, id, &Waiting::id);
+    if (waiting == waiting_.end()) return;
+    // Upstream's round after the window is held for those too who have gone meanwhile.
+    if (coalescing_until_ && !waiting->host.entities.empty()) changed_ = true;
+    waiting_.erase(waiting);
     return;
   }
   const bool was_missing = step_ != Step::report && !found->second.answered;

@@ -296,8 +296,20 @@ TEST(Rounds, ChangesInTheWindowAfterARoundMakeOneRound) {
   EXPECT_THAT(w.done(), ElementsAre("1:lock@3", "3:lock@3"));
   w.complete({1, 3});
   w.pass(1s);
+  w.add(5, {"cat"});
+  w.complete({1, 3, 5});
+  w.add(6, {"dog"});
+  w.rounds.remove(6, w.now);
+  w.pass(1s);
+  EXPECT_THAT(w.done(), ElementsAre("1:lock@5", "3:lock@5", "5:lock@5"));
+  EXPECT_THAT(w.names(), ElementsAre("h1", "h5"));
+  w.complete({1, 3, 5});
+  w.rounds.remove(5, w.now);
+  w.pass(1s);
+  w.complete({1, 3});
+  w.pass(1s);
   w.add(4, {"cat"});  // The window is over and nothing was waiting: at once.
-  EXPECT_THAT(w.done(), ElementsAre("1:lock@4", "3:lock@4", "4:lock@4"));
+  EXPECT_THAT(w.done(), ElementsAre("1:lock@7", "3:lock@7", "4:lock@7"));
 }
 
 /// Sidecars that come, go, change, answer, and hang, in any order. They follow the client's rules

@@ -14,6 +14,8 @@ const Logger log("dapr.runtime.actors.targets.app");
 
 // Whatever the application says: a busy actor is looked at again no sooner.
 constexpr Duration kIdleMin = std::chrono::milliseconds(1);
+// Actors that are looked at without a pause.
+constexpr std::size_t kHaltStride = 512;
 
 }  // namespace
 
@@ -267,15 +269,36 @@ Task<Result<>> Life::tell_application(TypeIndex type, std::string id) {
   co_return told;
 }
 
+/// What some tasks work off together, for there may be a million actors.
+struct Life::Halting {
+  TypeIndex type;
+  Running running;
+  bool only_moved;
+  std::vector<std::string> ids;
+  std::size_t next = 0;
+};
+
 Task<void> Life::halt(TypeIndex type, Running running, bool only_moved) {
+  Halting work{type, running, only_moved, table_.ids(type)};
   std::vector<Task<void>> all;
-  for (std::string& id : table_.ids(type)) {
-    if (only_moved && hosts_ && hosts_(types_[type]->name, id)) continue;
-    all.push_back(deactivate(type, std::move(id), running));
-  }
+  const std::size_t tasks = std::min(settings_.deactivations_max, work.ids.size());
+  for (std::size_t i = 0; i < tasks; ++i) all.push_back(halt_some(&work));
   // Whoever gives up waiting for it, the application is told: nobody else would.
   Cancellation never;
-  co_await run_all(std::move(all), settings_.deactivations_max).under(never);
+  co_await run_all(std::move(all)).under(never);
+}
+
+Task<void> Life::halt_some(Halting* work) {
+  while (work->next < work->ids.size()) {
+    // Others have their turn on this loop too.
+    if (work->next % kHaltStride == kHaltStride - 1) {
+      [[maybe_unused]] auto rested = co_await sleep_for(Duration::zero());
+    }
+    if (work->next >= work->ids.size()) co_return;
+    std::string id = std::move(work->ids[work->next++]);
+    if (work->only_moved && hosts_ && hosts_(types_[work->type]->name, id)) continue;
+    co_await deactivate(work->type, std::move(id), work->running);
+  }
 }
 
 Task<void> Life::halt_moved(std::vector<std::string> types) {

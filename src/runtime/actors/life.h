@@ -74,8 +74,10 @@ class Life final : public placement::Listener {
   enum class Running : std::uint8_t { may_end, cancelled };
   Task<void> deactivate(TypeIndex type, std::string id, Running running);
   Task<Result<>> tell_application(TypeIndex type, std::string id);
-  /// Those of the type for which `which` says so.
+  /// All actors of the type, or those that have moved away.
   Task<void> halt(TypeIndex type, Running running, bool only_moved);
+  struct Halting;
+  Task<void> halt_some(Halting* work);
 
   Settings settings_;
   const ActorMetrics& metrics_;

@@ -293,7 +293,7 @@ Task<void> Blocks::ask_app_config() {
   }
   auto body = co_await response->body.read_all(kAppConfigBytesMax);
   if (response->status != 200) co_return;
-  if (!body) co_return;
+  if (!body || body->empty()) co_return;
   auto config = actors::parse_app_config(*body);
   if (!config) {
     // As upstream, which says nothing: it then hosts no actors.

@@ -159,6 +159,7 @@ void Engine::lost() {
   flights_.clear();
   alarms_.clear();
   ready_.clear();
+  woken_.clear();
   unsettled_.clear();
 }
 
@@ -324,16 +325,27 @@ void Engine::shed() {
 
 // --- Triggers. ---
 
+/// From both queues, so that a million that a stream wakes do not hold up what has just come due.
+std::vector<JobId> Engine::next_ready() {
+  std::vector<JobId> ids;
+  const auto take = [this, &ids](std::deque<JobId>& queue, std::size_t size) {
+    for (; !queue.empty() && ids.size() < size; queue.pop_front()) {
+      if (is(queue.front(), State::ready)) ids.push_back(queue.front());
+    }
+  };
+  take(ready_, kLoadMax / 2);
+  take(woken_, kLoadMax);
+  take(ready_, kLoadMax);
+  return ids;
+}
+
 Task<void> Engine::trigger_ready() {
   for (;;) {
-    while (ready_.empty() || !share_) {
-      auto woken = co_await ready_changed_.wait();
-      if (!woken) co_return;
+    while ((ready_.empty() && woken_.empty()) || !share_) {
+      auto changed = co_await ready_changed_.wait();
+      if (!changed) co_return;
     }
-    std::vector<JobId> ids;
-    for (; !ready_.empty() && ids.size() < kLoadMax; ready_.pop_front()) {
-      if (is(ready_.front(), State::ready)) ids.push_back(ready_.front());
-    }
+    const std::vector<JobId> ids = next_ready();
     const std::uint64_t term = share_->term;
     auto loaded = co_await store_.load(term, ids);
     if (scope_->cancellation().requested()) co_return;
@@ -437,7 +449,10 @@ bool Engine::undelivered(JobId id) {
 }
 
 void Engine::again(JobId id) {
-  if (known_.contains(id)) make_ready(id);
+  if (!known_.contains(id)) return;
+  known_[id] = State::ready;
+  woken_.push_back(id);
+  ready_changed_.notify_all();
 }
 
 // --- What became of them. ---

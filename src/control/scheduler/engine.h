@@ -69,7 +69,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   /// Where a job is that is in memory.
   enum class State : std::uint8_t {
     queued,    ///< In alarms_.
-    ready,     ///< In ready_, or being read.
+    ready,     ///< In ready_ or woken_, or being read.
     waiting,   ///< In the dispatcher.
     flying,    ///< At a sidecar, and in flights_.
     settling,  ///< In unsettled_.
@@ -108,6 +108,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Task<Result<bool>> read_some();
   Task<Result<>> begin_anew();
   void shed();
+  std::vector<JobId> next_ready();
   Task<void> trigger_ready();
   void trigger(LoadedJob loaded);
   void deliver(LoadedJob& loaded, Life life, const Target& target, Delivery delivery);
@@ -141,6 +142,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Signal look_ahead_signal_;
   Timer retry_;
   std::deque<JobId> ready_;
+  /// Ready as well: the dispatcher has called them again.
+  std::deque<JobId> woken_;
   Signal ready_changed_;
   std::unordered_map<JobId, Flight> flights_;
   std::deque<Settlement> unsettled_;

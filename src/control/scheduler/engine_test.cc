@@ -397,5 +397,116 @@ TEST(SqliteStore, BelongsToOneProcessAtATime) {
   run(locked_out(world, folder.path));
 }
 
+/// What must come true of a job of one trigger: it is delivered until it is accepted, unless it was
+/// deleted or replaced before that.
+struct Expected {
+  bool wanted = false;
+  int failures = 0;
+};
+
+class Chaos {
+ public:
+  explicit Chaos(World& world) : world_(world) {}
+
+  Task<void> live(int steps) {
+    co_await world_.open();
+    connect(0);
+    for (int step = 0; step < steps; ++step) {
+      co_await act();
+      world_.clock.advance(std::chrono::milliseconds(random_() % 700));
+      answer_some();
+    }
+    // In the end somebody takes everything.
+    connect(0);
+    world_.clock.advance(1h);
+    const bool done = co_await eventually([this] {
+      world_.clock.advance(1s);
+      answer_all();
+      return std::ranges::none_of(jobs_, [](const auto& job) { return job.second.wanted; });
+    });
+    EXPECT_TRUE(done);
+    for (auto& sidecar : sidecars_) {
+      if (sidecar) sidecar->disconnect();
+    }
+    EXPECT_EQ(wrong_, 0);
+    const bool idle = co_await eventually([this] { return world_.engine.counts().known == 0; });
+    EXPECT_TRUE(idle) << world_.engine.counts().known;
+    co_await world_.engine.close();
+  }
+
+ private:
+  void connect(std::size_t index) {
+    if (sidecars_[index]) return;
+    sidecars_[index] = std::make_unique<FakeSidecar>();
+    sidecars_[index]->full_at = 1 + random_() % 4;
+    sidecars_[index]->connect(world_.engine, world_.app_watch());
+  }
+  Task<void> act() {
+    const std::string name = "job-" + std::to_string(random_() % 40);
+    const std::size_t index = random_() % sidecars_.size();
+    switch (random_() % 8) {
+      case 0: connect(index); break;
+      case 1:
+        if (sidecars_[index]) sidecars_[index]->disconnect();
+        sidecars_[index].reset();
+        break;
+      case 2: {
+        auto removed = co_await world_.engine.remove(prefix_of(target_app()) + name);
+        EXPECT_TRUE(removed);
+        jobs_[name].wanted = false;
+        break;
+      }
+      case 3: world_.clock.jump(std::chrono::milliseconds(random_() % 5000)); break;
+      default: {
+        Job job{.due_time = std::to_string(random_() % 90) + "s"};
+        co_await world_.put(name, job);
+        jobs_[name] = {.wanted = true};
+      }
+    }
+  }
+  /// A job that was answered is done with, whichever writing of it that was: an old one may have
+  /// been at a sidecar when it was replaced, so only those that are not wanted at all are wrong.
+  void answer_one(FakeSidecar& sidecar) {
+    auto& job = jobs_[sidecar.sent.front().delivery.name];
+    const bool fails = random_() % 5 == 0;
+    const std::size_t before = world_.engine.counts().in_flight;
+    sidecar.answer(fails ? Answer::failed : Answer::success);
+    // An answer that counts ends a flight; the retries of a failure are at most three.
+    const bool counts = world_.engine.counts().in_flight < before;
+    if (!counts) return;
+    if (!job.wanted) ++wrong_;
+    if (!fails) job.wanted = false;
+    if (fails && ++job.failures > 3) job.wanted = false;
+  }
+  void answer_some() {
+    for (auto& sidecar : sidecars_) {
+      if (!sidecar) continue;
+      if (!sidecar->sent.empty() && random_() % 2 == 0) answer_one(*sidecar);
+      if (!sidecar->full()) sidecar->has_room();
+    }
+  }
+  void answer_all() {
+    for (auto& sidecar : sidecars_) {
+      while (sidecar && !sidecar->sent.empty()) answer_one(*sidecar);
+      if (sidecar) sidecar->has_room();
+    }
+  }
+
+  World& world_;
+  std::mt19937 random_{20261122};
+  std::array<std::unique_ptr<FakeSidecar>, 3> sidecars_;
+  std::map<std::string, Expected> jobs_;
+  int wrong_ = 0;
+};
+
+TEST(Engine, DeliversWhatIsWantedAndNothingElseWhateverHappens) {
+  TemporaryFolder folder;
+  ManualClock clock(kNow);
+  const EngineOptions small{.window = 30s, .queued_max = 8, .ready_max = 3};
+  World world(folder.path, clock, small);
+  Chaos chaos(world);
+  run(chaos.live(1500));
+}
+
 }  // namespace
 }  // namespace outrigger::control::scheduler

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <deque>
 #include <future>
 
@@ -321,6 +322,93 @@ Task<void> ends_in_a_drain(World& w) {
   EXPECT_EQ(w.halts.told.back(), "*");
 }
 TEST(Client, CloseWaitsForCallsAndHaltsAll) { with_world(ends_in_a_drain); }
+
+/// A sidecar of three loops, on each of which calls come and go without end, and placement on one
+/// of its own.
+struct Busy {
+  Loops loops{3};
+  Loops others{1};
+  Placement placement{others};
+  Readiness ready;
+  std::vector<std::unique_ptr<Service>> services;
+  std::unique_ptr<Client> client;
+  std::atomic<bool> over = false;
+  std::atomic<int> calls = 0;
+};
+
+Task<Result<>> call_without_end(Busy* busy, unsigned loop) {
+  Service& service = *busy->services[loop];
+  while (!busy->over) {
+    auto claim = co_await service.claim("cat", std::to_string(busy->calls));
+    if (!claim) co_return std::unexpected(std::move(claim).error());
+    EXPECT_TRUE(claim->location().address == kMe || claim->location().address == kOther);
+    [[maybe_unused]] auto slept = co_await sleep_for(0ms);
+    ++busy->calls;
+  }
+  co_return Result<>();
+}
+Task<void> keep_calling(Busy* busy, unsigned loop) {
+  std::move_only_function<Task<Result<>>()> make = [busy, loop] {
+    return call_without_end(busy, loop);
+  };
+  auto ended = co_await call_on<void>(busy->loops[loop], std::move(make));
+  EXPECT_TRUE(ended);
+}
+Task<void> move_to_and_fro(Busy* busy) {
+  Options options;
+  options.host_address = "10.0.0.1";
+  options.internal_port = 50002;
+  options.addresses = {busy->placement.address()};
+  std::vector<Service*> services;
+  for (unsigned i = 0; i < busy->loops.size(); ++i) {
+    busy->services.push_back(std::make_unique<Service>());
+    services.push_back(busy->services.back().get());
+  }
+  busy->client =
+      std::make_unique<Client>(std::move(options), busy->loops, std::move(services), busy->ready);
+  auto open = [](Client* client) -> Task<Result<>> {
+    client->open();
+    co_return Result<>();
+  };
+  auto close = [](Client* client) -> Task<Result<>> {
+    co_await client->close();
+    co_return Result<>();
+  };
+  std::move_only_function<Task<Result<>>()> opening = [&] { return open(busy->client.get()); };
+  [[maybe_unused]] auto opened = co_await call_on<void>(busy->loops[0], std::move(opening));
+  Scope callers;
+  for (unsigned i = 0; i < busy->loops.size(); ++i) callers.spawn(keep_calling(busy, i));
+  [[maybe_unused]] auto report = co_await busy->placement.heard();
+  std::uint64_t version = 0;
+  while (version < 100 || busy->calls < 300) {
+    ++version;
+    busy->placement.order("lock", version);
+    busy->placement.order("update", version, {{"cat", version % 2 == 0 ? kMe : kOther}});
+    busy->placement.order("unlock", version);
+    for (int answers = 0; answers < 3; ++answers) co_await busy->placement.heard();
+  }
+  busy->over = true;
+  co_await callers.join();
+  std::move_only_function<Task<Result<>>()> closing = [&] { return close(busy->client.get()); };
+  [[maybe_unused]] auto closed = co_await call_on<void>(busy->loops[0], std::move(closing));
+  co_await busy->placement.close();
+}
+TEST(Client, CallsOfAllLoopsGoOnThroughAHundredRounds) {
+  Busy busy;
+  std::promise<void> done;
+  Scope scope;
+  auto life = [](Busy* all, std::promise<void>* end) -> Task<void> {
+    all->placement.listen();
+    co_await move_to_and_fro(all);
+    end->set_value();
+  };
+  busy.loops.start();
+  busy.others.start();
+  busy.others[0].post([&] { scope.spawn(life(&busy, &done)); });
+  done.get_future().wait();
+  busy.loops.stop_and_join();
+  busy.others.stop_and_join();
+}
 
 }  // namespace
 }  // namespace outrigger::runtime::placement

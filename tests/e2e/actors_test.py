@@ -152,6 +152,9 @@ def timers_fire_until_they_are_over():
         b'{"data":{"n":1},"callback":"tick","dueTime":"50ms","period":"R3/PT1S"}'
     assert sidecar.delete("/v1.0/actors/timed/1/timers/endless").status == 204
     assert len(zoo.seen("PUT", "timed/1", "timer/endless")) > 3
+    counts = sidecar.metrics()
+    assert 'dapr_runtime_actor_timers_fired_total{actor_type="timed",app_id="zoo",success="true"}' in counts, counts
+    wait_until(lambda: 'dapr_runtime_actor_timers{actor_type="timed",app_id="zoo"} 0' in sidecar.metrics(), "no timer")
     bad = sidecar.post("/v1.0/actors/timed/1/timers/t", json={"period": "R0/PT1S"})
     assert bad.json["message"] == "error creating actor timer: invalid timer period: has zero repetitions", bad
 
@@ -179,6 +182,8 @@ def actors_are_deactivated_when_they_idle_and_at_the_end():
     invoke(sidecar, "lasting/1", "wake")
     wait_until(lambda: zoo.seen("DELETE", "brief/1"), "the idle actor's deactivation")
     assert not zoo.seen("DELETE", "lasting/1")
+    counted = 'dapr_runtime_actor_deactivated_total{actor_type="brief",app_id="zoo"} 1'
+    wait_until(lambda: counted in sidecar.metrics(), "the count of it")
     sidecar.stop()
     assert zoo.seen("DELETE", "lasting/1")
 
@@ -227,6 +232,44 @@ def a_rolling_restart_loses_no_call_that_was_answered():
     done = sum(len([call for call in zoo.calls if call[2] == "work"]) for zoo in zoos)
     assert done >= len(answers), (done, len(answers))
     assert max(answer[1] for answer in answers) < 8, max(answers, key=lambda answer: answer[1])
+
+
+@test
+def actors_survive_the_death_of_placement():
+    own = Placement()
+    zoo = Zoo(["surviving"])
+    sidecar = Daprd("zoo", [STORE], app=zoo.app, flags=[*own.flags(), *scheduler().flags()])
+    assert invoke(sidecar, "surviving/1", "before").status == 200
+    own.kill()
+    wait_until(lambda: zoo.seen("DELETE", "surviving/1"), "the deactivation of what nobody vouches for")
+    replies = []
+    waiting = threading.Thread(target=lambda: replies.append(invoke(sidecar, "surviving/1", "during")))
+    waiting.start()
+    wait_until(lambda: not sidecar.get("/v1.0/metadata").json["actorRuntime"]["hostReady"], "the loss")
+    Placement(port=own.port)
+    waiting.join()
+    assert replies[0].status == 200, replies
+
+
+@test
+def an_ill_application_hands_its_actors_over():
+    zoos = [Zoo(["nursed"]), Zoo(["nursed"])]
+    for zoo in zoos:
+        zoo.app.on("/healthz", 200)
+    probes = ["--enable-app-health-check", "--app-health-probe-interval", "1", "--app-health-threshold", "1"]
+    first = zoos[0].sidecar("first", flags=probes)
+    zoos[1].sidecar("second", flags=probes)
+    caller = Daprd("caller", flags=placement().flags())
+
+    def ports():
+        return {invoke(caller, f"nursed/{number}", "where").json.get("port") for number in range(20)}
+
+    wait_until(lambda: ports() == {zoo.app.port for zoo in zoos}, "actors on both")
+    zoos[0].app.on("/healthz", 500)
+    wait_until(lambda: ports() == {zoos[1].app.port}, "all actors at the healthy one")
+    assert first.get("/v1.0/metadata").json["actorRuntime"]["runtimeStatus"] == "INITIALIZING"
+    zoos[0].app.on("/healthz", 200)
+    wait_until(lambda: ports() == {zoo.app.port for zoo in zoos}, "actors on both again")
 
 
 @test

@@ -13,10 +13,11 @@ class Scheduler(Process):
         self.port = port or free_port()
         self.health_port = free_port()
         self.metrics_port = free_port()
+        self.etcd_port = free_port()
         self.folder = folder or temporary_folder()
         command = [binary or BINARIES / "scheduler", "--port", self.port, "--listen-address", "127.0.0.1",
                    "--healthz-port", self.health_port, "--metrics-port", self.metrics_port,
-                   "--etcd-client-port", free_port(), "--etcd-data-dir", self.folder]
+                   "--etcd-client-port", self.etcd_port, "--etcd-data-dir", self.folder]
         super().__init__("scheduler", [*command, *flags])
         self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
 

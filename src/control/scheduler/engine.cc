@@ -16,7 +16,7 @@ const Logger log("dapr.scheduler.server.engine");
 /// What is asked of the store at once.
 constexpr std::size_t kReadMax = 10'000;
 constexpr std::size_t kLoadMax = 256;
-constexpr std::size_t kSettleMax = 512;
+constexpr std::size_t kSettleMax = 128;
 /// The alarm is always set, for it tells of a clock that was set.
 constexpr auto kAlarmMax = 24h;
 /// For what sidecars have answered when the service ends.
@@ -86,9 +86,21 @@ bool Engine::mine(const StoredJob& job) const noexcept {
 
 Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
   OUT_CO_CHECK(check_name(name));
-  const WallTime now = clock_.now();
   PutRequest request{.name = std::move(name), .only_new = !overwrite};
-  OUT_CO_TRY(request.job, accept(std::move(job), now, fast_random()));
+  OUT_CO_TRY(request.job, accept(std::move(job), clock_.now(), fast_random()));
+  auto written = co_await write(std::move(request));
+  co_return written;
+}
+
+Task<Result<>> Engine::restore(std::string name, StoredJob job) {
+  OUT_CO_CHECK(check_name(name));
+  PutRequest request{.name = std::move(name), .job = std::move(job)};
+  auto written = co_await write(std::move(request));
+  co_return written;
+}
+
+Task<Result<>> Engine::write(PutRequest request) {
+  const WallTime now = clock_.now();
   OUT_CO_TRY(const Life life, Life::resume(request.job, std::nullopt, now));
   // One that is over before it begins is deleted in its first turn.
   request.waking = life.next().value_or(Waking{now});
@@ -101,6 +113,30 @@ Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
   if (!written) co_return std::unexpected(std::move(written).error());
   if (written->replaced) forget(*written->replaced);
   if (is_mine && !known_.contains(written->id)) enqueue({due, written->id});
+  co_return Result<>();
+}
+
+Task<Result<>> Engine::restore_counter(std::string name, Counter counter) {
+  ListRequest request{.prefix = name, .limit = 1};
+  OUT_CO_TRY(auto jobs, co_await store_.list(std::move(request)));
+  const bool belongs =
+      !jobs.empty() && jobs[0].name == name && jobs[0].job.partition_id == counter.partition_id;
+  // Left over from another job of the name.
+  if (!belongs) co_return Result<>();
+  const JobId id = jobs[0].id;
+  if (id == 0 || !share_) {
+    co_return fail(Code::unimplemented,
+                   "counters cannot be written in this store by way of this port");
+  }
+  OUT_CO_TRY(const Life life, Life::resume(std::move(jobs[0].job), counter, clock_.now()));
+  Settlement settlement{.id = id, .counter = life.counter(), .waking = life.next()};
+  if (settlement.waking) settlement.waking->due = due_at(*settlement.waking, clock_.now());
+  std::vector<Settlement> one(1, settlement);
+  Cancellation never;
+  auto there = co_await store_.settle(share_->term, std::move(one)).under(never);
+  if (!there) co_return std::unexpected(std::move(there).error());
+  forget(id);
+  if (there->front() && settlement.waking) enqueue({settlement.waking->due, id});
   co_return Result<>();
 }
 

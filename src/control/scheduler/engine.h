@@ -50,6 +50,13 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Task<Result<>> remove_prefix(std::string prefix);
   Task<Result<std::vector<NamedJob>>> list(ListRequest request);
 
+  // Records as another scheduler kept them.
+
+  Task<Result<>> restore(std::string name, StoredJob job);
+  /// After its job. One that belongs to no job is dropped. Code::unimplemented for stores that do
+  /// not tell a job's id in a list.
+  Task<Result<>> restore_counter(std::string name, Counter counter);
+
   /// The streams of sidecars.
   Dispatcher& dispatcher() noexcept { return dispatcher_; }
   /// The addresses of all replicas, and a number that changes with them.
@@ -93,6 +100,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void on_time() override;
   void on_jump() override;
 
+  Task<Result<>> write(PutRequest request);
   [[nodiscard]] bool mine(const StoredJob& job) const noexcept;
   bool is(JobId id, State state) const;
   void enqueue(Due due);

@@ -13,60 +13,31 @@ namespace pb = etcdserverpb;
 constexpr std::string_view kJobs = "dapr/jobs/";
 constexpr std::string_view kCounters = "dapr/counters/";
 constexpr std::string_view kReplicas = "dapr/leadership/";
-constexpr std::size_t kMessageBytesMax = std::size_t{16} << 20;
+constexpr std::size_t kMessageBytesMax = std::size_t{64} << 20;
 constexpr Duration kGrace = std::chrono::seconds(1);
 
-/// What a request asks for, and what has been found of it.
-class Matches {
- public:
-  explicit Matches(pb::RangeRequest request) : request_(std::move(request)) {
-    revision_ = wall_now().time_since_epoch().count();
-  }
-  /// Whether any key that begins so can be among those that are asked for.
-  [[nodiscard]] bool wants(std::string_view prefix) const {
-    const std::string& key = request_.key();
-    const std::string& end = request_.range_end();
-    if (key.empty() || end.empty()) return key.starts_with(prefix);
-    const bool begins_before = key < prefix || key.starts_with(prefix);
-    return begins_before && (end == std::string(1, '\0') || end > prefix);
-  }
-  void add(std::string key, std::string value, JobId revision) {
-    if (!matches(key)) return;
-    ++count_;
-    const bool full = request_.limit() > 0 && response_.kvs_size() >= request_.limit();
-    response_.set_more(response_.more() || full);
-    if (full || request_.count_only()) return;
-    auto& kv = *response_.add_kvs();
-    kv.set_key(std::move(key));
-    if (!request_.keys_only()) kv.set_value(std::move(value));
-    kv.set_create_revision(static_cast<std::int64_t>(revision));
-    kv.set_mod_revision(static_cast<std::int64_t>(revision));
-    kv.set_version(1);
-  }
-  std::string render() {
-    response_.set_count(count_);
-    response_.mutable_header()->set_cluster_id(1);
-    response_.mutable_header()->set_member_id(1);
-    response_.mutable_header()->set_raft_term(1);
-    response_.mutable_header()->set_revision(revision_);
-    const bool descending = request_.sort_order() == pb::RangeRequest::DESCEND;
-    if (descending) {
-      std::reverse(response_.mutable_kvs()->pointer_begin(),
-                   response_.mutable_kvs()->pointer_end());
-    }
-    return response_.SerializeAsString();
-  }
+/// The keys from `begin` to before `end`; no end: the one key; a zero byte: all that follow.
+struct Range {
+  std::string begin;
+  std::string end;
 
- private:
-  [[nodiscard]] bool matches(const std::string& key) const {
-    if (request_.range_end().empty()) return key == request_.key();
-    if (key < request_.key()) return false;
-    return request_.range_end() == std::string(1, '\0') || key < request_.range_end();
+  [[nodiscard]] bool endless() const { return end == std::string(1, '\0'); }
+  [[nodiscard]] bool contains(std::string_view key) const {
+    if (end.empty()) return key == begin;
+    return key >= begin && (endless() || key < end);
   }
-  pb::RangeRequest request_;
-  pb::RangeResponse response_;
-  std::int64_t count_ = 0;
-  std::int64_t revision_ = 0;
+  /// Whether it may contain a key that begins so.
+  [[nodiscard]] bool meets(std::string_view prefix) const {
+    if (begin.starts_with(prefix)) return true;
+    return !end.empty() && begin < prefix && (endless() || end > prefix);
+  }
+  /// What all names in it begin with, of keys under this folder; "" if it is not that simple.
+  [[nodiscard]] std::string names_under(std::string_view folder) const {
+    if (!begin.starts_with(folder)) return "";
+    std::string last = begin;
+    if (!last.empty()) last.back() = static_cast<char>(last.back() + 1);
+    return end.empty() || end == last ? begin.substr(folder.size()) : "";
+  }
 };
 
 std::string replica_record(const std::vector<std::string>& addresses) {
@@ -79,16 +50,191 @@ std::string replica_record(const std::vector<std::string>& addresses) {
   return record.SerializeAsString();
 }
 
+pb::ResponseHeader header() {
+  pb::ResponseHeader header;
+  header.set_cluster_id(1);
+  header.set_member_id(1);
+  header.set_raft_term(1);
+  header.set_revision(wall_now().time_since_epoch().count());
+  return header;
+}
+
+mvccpb::KeyValue record_of(std::string key, std::string value, JobId revision) {
+  mvccpb::KeyValue record;
+  record.set_key(std::move(key));
+  record.set_value(std::move(value));
+  record.set_create_revision(static_cast<std::int64_t>(revision));
+  record.set_mod_revision(static_cast<std::int64_t>(revision));
+  record.set_version(1);
+  return record;
+}
+
+std::string keyed(std::string_view folder, std::string_view name) {
+  std::string key(folder);
+  key += name;
+  return key;
+}
+
+}  // namespace
+
+/// The operations on the records.
+class EtcdFace::Operations {
+ public:
+  Operations(Engine& engine, std::string id) : engine_(engine), id_(std::move(id)) {}
+
+  Task<Result<pb::RangeResponse>> range(pb::RangeRequest request) {
+    if (request.key().empty()) co_return no_key();
+    Range keys{request.key(), request.range_end()};
+    OUT_CO_TRY(auto found, co_await find(std::move(keys)));
+    pb::RangeResponse response;
+    *response.mutable_header() = header();
+    response.set_count(static_cast<std::int64_t>(found.size()));
+    if (request.count_only()) co_return response;
+    if (request.sort_order() == pb::RangeRequest::DESCEND) std::ranges::reverse(found);
+    const auto limit = static_cast<std::size_t>(std::max<std::int64_t>(request.limit(), 0));
+    response.set_more(limit > 0 && found.size() > limit);
+    if (limit > 0 && found.size() > limit) found.resize(limit);
+    for (auto& record : found) {
+      if (request.keys_only()) record.clear_value();
+      *response.add_kvs() = std::move(record);
+    }
+    co_return response;
+  }
+
+  Task<Result<pb::DeleteRangeResponse>> remove(pb::DeleteRangeRequest request) {
+    if (request.key().empty()) co_return no_key();
+    Range keys{request.key(), request.range_end()};
+    OUT_CO_TRY(auto found, co_await find(std::move(keys)));
+    pb::DeleteRangeResponse response;
+    *response.mutable_header() = header();
+    for (auto& record : found) {
+      if (!record.key().starts_with(kJobs)) continue;
+      OUT_CO_CHECK(co_await engine_.remove(record.key().substr(kJobs.size())));
+      response.set_deleted(response.deleted() + 1);
+      if (request.prev_kv()) *response.add_prev_kvs() = std::move(record);
+    }
+    co_return response;
+  }
+
+  Task<Result<pb::PutResponse>> put(pb::PutRequest request) {
+    pb::PutResponse response;
+    *response.mutable_header() = header();
+    const std::string& key = request.key();
+    if (key.starts_with(kJobs)) {
+      OUT_CO_TRY(auto job, decode_job(request.value()));
+      OUT_CO_CHECK(co_await engine_.restore(key.substr(kJobs.size()), std::move(job)));
+    } else if (key.starts_with(kCounters)) {
+      OUT_CO_TRY(auto counter, decode_counter(request.value()));
+      OUT_CO_CHECK(co_await engine_.restore_counter(key.substr(kCounters.size()), counter));
+    } else {
+      co_return fail(Code::invalid_argument,
+                     "only dapr/jobs/ and dapr/counters/ can be written to, not " + key);
+    }
+    co_return response;
+  }
+
+  Task<Result<pb::TxnResponse>> transact(pb::TxnRequest request) {
+    if (request.compare_size() > 0) {
+      co_return fail(Code::unimplemented, "transactions with conditions are not served here");
+    }
+    pb::TxnResponse response;
+    *response.mutable_header() = header();
+    response.set_succeeded(true);
+    for (auto& operation : *request.mutable_success()) {
+      pb::ResponseOp& done = *response.add_responses();
+      if (operation.has_request_range()) {
+        OUT_CO_TRY(*done.mutable_response_range(),
+                   co_await range(std::move(*operation.mutable_request_range())));
+      } else if (operation.has_request_put()) {
+        OUT_CO_TRY(*done.mutable_response_put(),
+                   co_await put(std::move(*operation.mutable_request_put())));
+      } else if (operation.has_request_delete_range()) {
+        OUT_CO_TRY(*done.mutable_response_delete_range(),
+                   co_await remove(std::move(*operation.mutable_request_delete_range())));
+      } else {
+        co_return fail(Code::unimplemented, "transactions in transactions are not served here");
+      }
+    }
+    co_return response;
+  }
+
+ private:
+  using Records = std::vector<mvccpb::KeyValue>;
+
+  static std::unexpected<Error> no_key() {
+    return fail(Code::invalid_argument, "etcdserver: key is not provided");
+  }
+
+  /// In the order of keys: counters, jobs, replicas.
+  Task<Result<Records>> find(Range keys) {
+    Records found;
+    for (const auto folder : {kCounters, kJobs}) {
+      if (!keys.meets(folder)) continue;
+      const std::string prefix = keys.names_under(folder);
+      std::string after;
+      for (;;) {
+        ListRequest page{.prefix = prefix, .after = after};
+        OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
+        if (jobs.empty()) break;
+        after = jobs.back().name;
+        for (const auto& job : jobs) {
+          std::string key = keyed(folder, job.name);
+          if (!keys.contains(key)) continue;
+          if (folder == kJobs) {
+            found.push_back(record_of(std::move(key), encode(job.job), job.id));
+          } else if (job.counter) {
+            found.push_back(record_of(std::move(key), encode(*job.counter), job.id));
+          }
+        }
+        if (keys.end.empty()) break;  // The one is the first of those that begin so.
+      }
+    }
+    std::string own = keyed(kReplicas, id_);
+    if (keys.contains(own)) {
+      found.push_back(record_of(std::move(own), replica_record(engine_.hosts().addresses), 1));
+    }
+    co_return found;
+  }
+
+  Engine& engine_;
+  const std::string id_;
+};
+
+namespace {
+
+/// A method that takes one message and gives another.
+template <class Request, class Response, class Owner>
+net::grpc::UnaryMethod method(Owner& owner, Task<Result<Response>> (Owner::*call)(Request)) {
+  struct Run {
+    static Task<Result<std::string>> run(Owner* owner,
+                                         Task<Result<Response>> (Owner::*call)(Request),
+                                         std::string message) {
+      Request request;
+      if (!request.ParseFromString(message)) {
+        co_return fail(Code::internal, "grpc: error unmarshalling request: it is no " +
+                                           std::string(Request::descriptor()->name()));
+      }
+      OUT_CO_TRY(const auto response, co_await (owner->*call)(std::move(request)));
+      co_return response.SerializeAsString();
+    }
+  };
+  return [&owner, call](net::grpc::Call&, std::string message) {
+    return Run::run(&owner, call, std::move(message));
+  };
+}
+
 }  // namespace
 
 EtcdFace::EtcdFace(Engine& engine, Loops& loops, Options options)
     : engine_(engine),
       options_(std::move(options)),
+      operations_(std::make_unique<Operations>(engine_, options_.id)),
       service_(net::grpc::ServiceOptions{.message_bytes_max = kMessageBytesMax}),
       loops_(loops) {
-  service_.unary("/etcdserverpb.KV/Range", [this](net::grpc::Call&, std::string message) {
-    return range(std::move(message));
-  });
+  service_.unary("/etcdserverpb.KV/Range", method(*operations_, &Operations::range));
+  service_.unary("/etcdserverpb.KV/Put", method(*operations_, &Operations::put));
+  service_.unary("/etcdserverpb.KV/DeleteRange", method(*operations_, &Operations::remove));
+  service_.unary("/etcdserverpb.KV/Txn", method(*operations_, &Operations::transact));
 }
 
 EtcdFace::~EtcdFace() = default;
@@ -108,40 +254,6 @@ Task<void> EtcdFace::close() {
   co_await service_.drain();
   if (server_) co_await server_->stop(kGrace);
   server_.reset();
-}
-
-Task<Result<std::string>> EtcdFace::range(std::string message) {
-  pb::RangeRequest request;
-  if (!request.ParseFromString(message)) {
-    co_return fail(Code::internal, "grpc: error unmarshalling request: it is no RangeRequest");
-  }
-  if (request.key().empty())
-    co_return fail(Code::invalid_argument, "etcdserver: key is not provided");
-  Matches found(std::move(request));
-  // In the order of keys: counters, jobs, replicas.
-  for (const auto prefix : {kCounters, kJobs}) {
-    if (!found.wants(prefix)) continue;
-    std::string after;
-    for (;;) {
-      ListRequest page{.after = after};
-      OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
-      if (jobs.empty()) break;
-      after = jobs.back().name;
-      for (const auto& job : jobs) {
-        std::string key(prefix);
-        key += job.name;
-        if (prefix == kJobs) {
-          found.add(std::move(key), encode(job.job), job.id);
-        } else if (job.counter) {
-          found.add(std::move(key), encode(*job.counter), job.id);
-        }
-      }
-    }
-  }
-  if (found.wants(kReplicas)) {
-    found.add(std::string(kReplicas) + options_.id, replica_record(engine_.hosts().addresses), 1);
-  }
-  co_return found.render();
 }
 
 }  // namespace outrigger::control::scheduler

@@ -8,8 +8,10 @@
 
 namespace outrigger::control::scheduler {
 
-/// A port that can be read as upstream's etcd can: Range of the v3 API over the records of jobs,
-/// counters and replicas, as they are now. One loop.
+/// A port that is to upstream's command line what upstream's etcd is: Range, Put, DeleteRange and
+/// unconditional Txn of the v3 API over the records of jobs, counters and replicas, as they are
+/// now. A counter is deleted with its job and not alone; replicas cannot be written. The operations
+/// of a Txn are done one after the other, and an error ends it half-way. One loop.
 class EtcdFace {
  public:
   struct Options {
@@ -26,10 +28,11 @@ class EtcdFace {
   Task<void> close();
 
  private:
-  Task<Result<std::string>> range(std::string message);
+  class Operations;
 
   Engine& engine_;
   Options options_;
+  std::unique_ptr<Operations> operations_;
   net::grpc::Service service_;
   std::unique_ptr<net::Server> server_;
   Loops& loops_;

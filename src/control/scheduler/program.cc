@@ -1,5 +1,7 @@
 #include "control/scheduler/program.h"
 
+#include <filesystem>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -68,6 +70,19 @@ Result<std::unique_ptr<Store>> make_store(const Options& options) {
   return std::make_unique<SqliteStore>(SqliteOptions{.folder = options.data_dir});
 }
 
+/// Whether upstream's scheduler has kept jobs in this folder.
+bool holds_etcd(const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto inside = [&error](const std::filesystem::path& one) {
+    return std::filesystem::exists(one / "dapr-0.1" / "member", error);
+  };
+  if (inside(folder)) return true;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (inside(entry.path())) return true;
+  }
+  return false;
+}
+
 std::string place_of(const Options& options) {
   if (!options.postgres.empty()) return "PostgreSQL";
   if (!options.embed) return "etcd at " + join(options.etcd_endpoints, ", ");
@@ -99,6 +114,12 @@ class SchedulerService final : public Service {
       if (auto opened = parts_->etcd.open(); !opened) {
         log.warn("The port for clients of etcd is not served: ", opened.error());
       }
+    }
+    if (options_.embed && options_.postgres.empty() && holds_etcd(options_.data_dir)) {
+      log.error("The folder ", options_.data_dir,
+                " also has jobs in upstream's form, which are NOT ",
+                "read. Export them with upstream's scheduler running (dapr scheduler export), and ",
+                "import them into this one (dapr scheduler import)");
     }
     log.info("Jobs are kept in ", place_of(options_), "; sidecars are told ", address);
     co_return Result<>();

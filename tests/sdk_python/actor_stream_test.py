@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 
 import grpc
 from dapr.proto.runtime.v1 import actors_pb2 as pb
@@ -132,6 +133,19 @@ def a_new_stream_takes_over_and_the_last_one_takes_the_types_along():
     assert third.invoke("kept", "1", "who").data == b"third"
     assert status() == "RUNNING"
     third.close()
+
+
+@test
+def an_open_stream_does_not_hold_up_the_end():
+    host = sidecar()
+    app = Streamer(host, ["ended"])
+    app.invoke("ended", "1", "wake")
+    began = time.monotonic()
+    host.stop()
+    assert time.monotonic() - began < 2, "the end took too long"
+    assert app.kinds("deactivate_request"), app.seen
+    assert "Graceful shutdown timeout" not in host.output()
+    app.channel.close()
 
 
 @test

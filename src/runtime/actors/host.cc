@@ -153,7 +153,7 @@ Task<void> Host::set_registered(bool registered) {
 }
 
 Task<Result<>> Host::add(AppConfig config, Way way) {
-  if (placement_ == nullptr) co_return Result<>();
+  if (placement_ == nullptr || closing_) co_return Result<>();
   if (way == Way::http) app_types_ = config.entities;
   auto hosting = make_hosting(config, settings_.dissemination_timeout);
   for (const std::string& type : config.entities) {
@@ -177,7 +177,7 @@ Task<Result<>> Host::add(AppConfig config, Way way) {
 }
 
 Task<void> Host::remove(std::vector<std::string> types) {
-  if (placement_ == nullptr || types.empty()) co_return;
+  if (placement_ == nullptr || closing_ || types.empty()) co_return;
   std::erase_if(types_, [&](const std::string& type) {
     return std::ranges::find(types, type) != types.end();
   });
@@ -219,6 +219,7 @@ Task<Host::Status> Host::status() {
 }
 
 Task<void> Host::close() {
+  closing_ = true;
   if (placement_ != nullptr && opened_) co_await placement_->close();
   if (placement_ != nullptr) log.info("Actor runtime shutting down");
   auto work = [](Service* service) { return stop_one(service); };

@@ -59,6 +59,7 @@ class Host {
   bool started_ = false;
   bool opened_ = false;
   bool registered_ = false;
+  bool closing_ = false;
 };
 
 }  // namespace outrigger::runtime::actors

@@ -75,6 +75,8 @@ class Service final : public scheduler::Receiver {
   [[nodiscard]] Callbacks& http_callbacks() noexcept { return http_; }
   [[nodiscard]] Callbacks& stream_callbacks() noexcept { return stream_; }
   [[nodiscard]] bool accepts_streams() const noexcept { return accepts_streams_; }
+  /// Requested by stop(): streams of the application end with it.
+  [[nodiscard]] Cancellation& stopping() noexcept { return stopping_; }
   [[nodiscard]] const Register& register_types() const noexcept { return register_; }
   [[nodiscard]] const Unregister& unregister_types() const noexcept { return unregister_; }
   /// @}

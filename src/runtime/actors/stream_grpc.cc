@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "dapr/proto/runtime/v1/actors.pb.h"
 #include "runtime/actors/bytes_value.h"
+#include "runtime/actors/either.h"
 
 namespace outrigger::runtime::actors {
 namespace {
@@ -184,9 +185,10 @@ Task<Result<>> serve_actor_events(Service& service, net::grpc::ServerStream& str
         fail(Code::internal, "failed to register hosted actors: " + registered.error().message());
   }
   if (ended) {
-    Cancellation reading(co_await this_cancellation());
-    writers.spawn(write_all(open, &stream, &reading));
-    ended = co_await read_all(open, &stream).under(reading);
+    Either reading(co_await this_cancellation(), service.stopping());
+    writers.spawn(write_all(open, &stream, &reading.get()));
+    ended = co_await read_all(open, &stream).under(reading.get());
+    if (service.stopping().requested()) ended = {};
     open->close();
     writers.cancel();
     co_await writers.join();

@@ -306,4 +306,10 @@ void Dispatcher::has_room(WatcherId id) {
   }
 }
 
+void Dispatcher::offer_room() {
+  for (const auto& [id, connected] : connected_) {
+    if (!connected.watcher->full()) has_room(id);
+  }
+}
+
 }  // namespace outrigger::control::scheduler

@@ -107,6 +107,8 @@ class Dispatcher {
   /// False if the stream had no such trigger.
   bool answer(WatcherId watcher, std::uint64_t trigger, Answer answer);
   void has_room(WatcherId watcher);
+  /// has_room() for all streams that are not full: some of those that were called again are gone.
+  void offer_room();
 
  private:
   struct Limiter {

@@ -136,6 +136,18 @@ TEST_F(Dispatch, PassesOverAFullStreamAndWaitsWhenAllAre) {
   EXPECT_EQ(owner.take_woken(), std::vector<JobId>{4});
 }
 
+TEST_F(Dispatch, RoomThatNobodyTookIsOfferedToTheNext) {
+  Stream stream;
+  stream.room = 0;
+  const auto id = dispatcher.add(stream, jobs());
+  for (JobId job = 1; job <= 300; ++job) EXPECT_EQ(offer(job), Outcome::waits);
+  stream.room = 1000;
+  dispatcher.has_room(id);
+  EXPECT_EQ(owner.take_woken().size(), 256U);
+  dispatcher.offer_room();
+  EXPECT_EQ(owner.take_woken().size(), 44U);
+}
+
 TEST_F(Dispatch, KeepsToALimitOfAnActorType) {
   Stream stream;
   const auto id = dispatcher.add(stream, actors({{.count = 2, .actor_type = "type"}}));

@@ -364,14 +364,19 @@ void Engine::shed() {
 /// From both queues, so that a million that a stream wakes do not hold up what has just come due.
 std::vector<JobId> Engine::next_ready() {
   std::vector<JobId> ids;
-  const auto take = [this, &ids](std::deque<JobId>& queue, std::size_t size) {
+  bool gone = false;
+  const auto take = [this, &ids, &gone](std::deque<JobId>& queue, std::size_t size) {
     for (; !queue.empty() && ids.size() < size; queue.pop_front()) {
-      if (is(queue.front(), State::ready)) ids.push_back(queue.front());
+      const bool wanted = is(queue.front(), State::ready);
+      if (wanted) ids.push_back(queue.front());
+      gone = gone || !wanted;
     }
   };
   take(ready_, kLoadMax / 2);
   take(woken_, kLoadMax);
   take(ready_, kLoadMax);
+  // They were woken for room that others can have.
+  if (gone) dispatcher_.offer_room();
   return ids;
 }
 
@@ -402,6 +407,7 @@ Task<void> Engine::trigger_ready() {
       if (is(job.id, State::ready)) trigger(std::move(job));
     }
     for (const JobId id : missing) forget(id);
+    if (!missing.empty()) dispatcher_.offer_room();
     take_due();
   }
 }

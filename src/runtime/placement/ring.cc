@@ -37,17 +37,49 @@ void PointCache::trim(std::size_t hosts) {
   if (entries_.size() > 2 * hosts + 64) entries_.clear();
 }
 
-Ring::Ring(std::vector<RingHost> hosts, std::int64_t factor, PointCache& cache)
+Ring::Ring(std::vector<RingHost> hosts, std::int64_t factor, PointCache& cache,
+           const Ring* previous)
     : hosts_(std::move(hosts)), factor_(factor) {
-  points_.reserve(hosts_.size() * static_cast<std::size_t>(factor));
+  if (previous != nullptr && previous->factor_ != factor) previous = nullptr;
+  std::vector<Point> added = points_of_new_hosts(previous, cache);
+  std::ranges::sort(added);
+  const std::vector<Point> kept = points_kept(previous);
+  points_.reserve(kept.size() + added.size());
+  std::ranges::merge(kept, added, std::back_inserter(points_));
+}
+
+std::vector<Ring::Point> Ring::points_of_new_hosts(const Ring* previous, PointCache& cache) const {
+  std::vector<Point> added;
   for (std::uint32_t i = 0; i < hosts_.size(); ++i) {
-    for (const std::uint64_t hash : cache.points(hosts_[i].key, factor)) {
-      points_.push_back({hash, i});
+    if (previous != nullptr &&
+        std::ranges::binary_search(previous->hosts_, hosts_[i].key, {}, &RingHost::key)) {
+      continue;
+    }
+    for (const std::uint64_t hash : cache.points(hosts_[i].key, factor_)) {
+      added.push_back({hash, i});
     }
   }
-  std::ranges::sort(points_, [](const Point& a, const Point& b) {
-    return a.hash != b.hash ? a.hash < b.hash : a.host < b.host;
-  });
+  return added;
+}
+
+// Those of hosts that stay, in their order: both lists of hosts are sorted by key.
+std::vector<Ring::Point> Ring::points_kept(const Ring* previous) const {
+  std::vector<Point> kept;
+  if (previous == nullptr) return kept;
+  constexpr std::uint32_t kGone = ~std::uint32_t{0};
+  std::vector<std::uint32_t> place_now(previous->hosts_.size(), kGone);
+  for (std::size_t i = 0; i < place_now.size(); ++i) {
+    const auto found =
+        std::ranges::lower_bound(hosts_, previous->hosts_[i].key, {}, &RingHost::key);
+    if (found == hosts_.end() || found->key != previous->hosts_[i].key) continue;
+    place_now[i] = static_cast<std::uint32_t>(found - hosts_.begin());
+  }
+  kept.reserve(previous->points_.size());
+  for (const Point& point : previous->points_) {
+    const std::uint32_t host = place_now[point.host];
+    if (host != kGone) kept.push_back({point.hash, host});
+  }
+  return kept;
 }
 
 const Location* Ring::find(std::string_view actor_id) const noexcept {
@@ -89,7 +121,7 @@ Result<std::shared_ptr<const Tables>> make_tables(TableSource source, const Tabl
     if (ring && ring->made_of(hosts, source.factor)) continue;
     // Types of one application have the same hosts, and sorting their points is most of the work.
     if (!latest || !latest->made_of(hosts, source.factor)) {
-      latest = std::make_shared<const Ring>(std::move(hosts), source.factor, cache);
+      latest = std::make_shared<const Ring>(std::move(hosts), source.factor, cache, ring.get());
     }
     ring = latest;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -45,8 +46,10 @@ class PointCache {
 /// The hosts of an actor type. Immutable.
 class Ring {
  public:
-  /// `hosts` sorted by key, without duplicates.
-  Ring(std::vector<RingHost> hosts, std::int64_t factor, PointCache& cache);
+  /// `hosts` sorted by key, without duplicates. `previous` (may be nullptr) makes it quicker where
+  /// most of the hosts are the same.
+  Ring(std::vector<RingHost> hosts, std::int64_t factor, PointCache& cache,
+       const Ring* previous = nullptr);
 
   /// nullptr if there is no host.
   [[nodiscard]] const Location* find(std::string_view actor_id) const noexcept;
@@ -57,7 +60,11 @@ class Ring {
   struct Point {
     std::uint64_t hash;
     std::uint32_t host;
+    auto operator<=>(const Point&) const = default;
   };
+  std::vector<Point> points_of_new_hosts(const Ring* previous, PointCache& cache) const;
+  std::vector<Point> points_kept(const Ring* previous) const;
+
   std::vector<RingHost> hosts_;
   std::int64_t factor_;
   std::vector<Point> points_;

@@ -1,5 +1,8 @@
 #include "runtime/placement/ring.h"
 
+#include <optional>
+#include <random>
+
 #include <gmock/gmock.h>
 #include <openssl/evp.h>
 
@@ -82,6 +85,25 @@ TEST(Ring, SpreadsTenThousandActorsAsUpstreamDoes) {
   EXPECT_THAT(count(100), ElementsAre(2290, 1710, 1709, 2328, 1963));
   EXPECT_THAT(count(1), ElementsAre(1407, 1004, 149, 2580, 4860));
   EXPECT_THAT(count(7), ElementsAre(2248, 1795, 1564, 2526, 1867));
+}
+
+TEST(Ring, MadeFromAnotherIsAsOneMadeFromNothing) {
+  std::mt19937 random(7);
+  PointCache cache;
+  std::optional<Ring> ring;
+  for (int round = 0; round < 50; ++round) {
+    std::vector<RingHost> some;
+    for (const RingHost& host : hosts(9)) {
+      if (random() % 2 == 0) some.push_back(host);
+    }
+    const std::int64_t factor = round % 10 == 9 ? 20 : 30;
+    const Ring fresh(some, factor, cache);
+    ring.emplace(Ring(some, factor, cache, ring ? &*ring : nullptr));
+    for (int i = 0; i < 300; ++i) {
+      const std::string id = std::to_string(i);
+      ASSERT_EQ(owner(*ring, id), owner(fresh, id)) << round;
+    }
+  }
 }
 
 TEST(Ring, WithoutHostsOrPointsHasNoOwner) {

@@ -28,11 +28,14 @@ await server.start();
 
 async function until(condition) {
   for (let tries = 0; tries < 500; ++tries) {
-    if (condition()) return;
+    if (await condition()) return;
     await new Promise((resolve) => { setTimeout(resolve, 20); });
   }
   throw new Error("did not come in time");
 }
+
+// The SDK waits for components only; the subscriptions stand when the sidecar is healthy as a whole.
+await until(async () => (await fetch(`http://127.0.0.1:${process.env.DAPR_HTTP_PORT}/v1.0/healthz`)).status === 204);
 
 const tests = {
   "metadata names the app": async () => {

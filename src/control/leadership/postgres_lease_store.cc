@@ -1,3 +1,4 @@
+#include "base/uuid.h"
 #include "components/clients/postgres/client.h"
 #include "components/clients/postgres/values.h"
 #include "control/leadership/lease_stores.h"
@@ -87,6 +88,8 @@ Result<std::unique_ptr<LeaseStore>> make_postgres_lease_store(std::string connec
   postgres::ConnectionOptions options;
   options.connection_string = std::move(connection_string);
   constexpr Duration kTimeout = 2s;
+  // Two processes that were given the same id are still two.
+  name.holder += "/" + uuid_v4();
   OUT_TRY(auto settings, postgres::make_settings(options, kTimeout));
   return std::make_unique<PostgresLeaseStore>(std::move(settings), std::move(name));
 }

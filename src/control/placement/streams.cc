@@ -23,6 +23,8 @@ struct Streams::Namespace {
   std::string name;
   Rounds rounds;
   Timer timer;
+  /// Those that point here: more than the rounds know, which forget whom they have ended.
+  std::size_t connections = 0;
   telemetry::Gauge runtimes;
   telemetry::Gauge actor_runtimes;
 };
@@ -144,6 +146,7 @@ Task<Result<>> Streams::serve(net::grpc::ServerStream* stream, std::string peer)
   connection.id = ++last_id_;
   connection.peer = std::move(peer);
   connection.space = &open_namespace(host.app_namespace);
+  ++connection.space->connections;
   connections_.emplace(connection.id, &connection);
   connection.space->rounds.add(connection.id, std::move(host), Loop::current().now());
   follow(*connection.space);
@@ -158,7 +161,7 @@ void Streams::leave(Connection& connection) {
   // Also after the rounds have ended it themselves: then they do not know it any more.
   space.rounds.remove(connection.id, Loop::current().now());
   follow(space);
-  if (space.rounds.empty()) namespaces_.erase(space.name);
+  if (--space.connections == 0) namespaces_.erase(space.name);
 }
 
 Task<Result<>> Streams::converse(Connection* connection, net::grpc::ServerStream* stream) {

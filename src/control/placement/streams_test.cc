@@ -150,6 +150,30 @@ TEST(Streams, ASidecarThatTakesNothingIsClosedInTime) {
   with_world(closes_hung, {.timeout = 20ms});
 }
 
+Task<void> closes_all_hung(World& w) {
+  Sidecar& first = w.join("a", {"cat"});
+  Sidecar& second = w.join("b", {"cat"});
+  Sidecar& third = w.join("c", {"cat"});
+  co_await turns();
+  first.stuck = true;
+  second.stuck = true;
+  // Both owe their answer since the same moment, so both are closed in one turn.
+  third.hang_up();
+  for (Sidecar* hung : {&first, &second}) {
+    while (!hung->ended) {
+      auto woken = co_await hung->changed.wait();
+      EXPECT_TRUE(woken);
+    }
+    EXPECT_EQ(hung->ended->error().code(), Code::deadline_exceeded);
+  }
+  Sidecar& next = w.join("d", {"cat"});
+  co_await turns();
+  EXPECT_EQ(next.tables.entries().at("cat").load_map().size(), 1U);
+}
+TEST(Streams, ANamespaceOutlivesTheLastOfItsSidecarsThatHang) {
+  with_world(closes_all_hung, {.timeout = 20ms});
+}
+
 Task<void> refuses(World& w) {
   Sidecar& good = w.join("a", {"cat"});
   const std::string refused[] = {"\xff\xff", ""};

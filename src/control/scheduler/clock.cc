@@ -22,10 +22,16 @@ void SystemClock::arm(WallTime when) {
   itimerspec spec{};
   spec.it_value.tv_sec = nanos / 1'000'000'000;
   spec.it_value.tv_nsec = nanos % 1'000'000'000;
-  ::timerfd_settime(fd_, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &spec, nullptr);
+  constexpr int kFlags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+  // The clock was set before this, and the descriptor will not tell of it any more: see
+  // timerfd_create(2). Not from within: whoever arms is not ready to hear of it.
+  if (::timerfd_settime(fd_, kFlags, &spec, nullptr) != 0 && errno == ECANCELED) {
+    jump_.start(Duration::zero());
+  }
 }
 
 void SystemClock::stop() {
+  jump_.stop();
   watch_.close();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;

@@ -43,6 +43,7 @@ class SystemClock final : public Clock, private FdWatch::Handler {
   Clock::Handler* handler_ = nullptr;
   FdWatch watch_;
   int fd_ = -1;
+  Timer jump_{[this] { handler_->on_jump(); }};
 };
 
 }  // namespace outrigger::control::scheduler

@@ -5,6 +5,8 @@ namespace {
 
 /// Woken when a stream has room: about what it takes before it is full again.
 constexpr int kWokenForRoom = 256;
+/// No job has this id.
+constexpr JobId kNobody = 0;
 constexpr std::size_t kGroupsSweepMin = 1000;
 
 std::string limiter_key(std::string_view name_space, std::string_view shown) {
@@ -106,13 +108,14 @@ void Dispatcher::admit(Limiter& limiter) {
     if (limiter.taken >= part_of(limiter.count)) break;
     const auto job = limiter.waiting.pop(waiting_);
     if (!job) break;
-    auto& needs = needs_.at(*job);
-    if (!acquire(needs)) {
-      blocking(needs).waiting.push(*job, waiting_);
+    const auto needs = needs_.find(*job);
+    if (needs == needs_.end()) continue;  // It waits for something else by now.
+    if (!acquire(needs->second)) {
+      blocking(needs->second).waiting.push(*job, waiting_);
       continue;
     }
-    holds_[*job] = std::move(needs);
-    needs_.erase(*job);
+    holds_[*job] = std::move(needs->second);
+    needs_.erase(needs);
     waiting_.erase(*job);
     owner_.again(*job);
   }
@@ -203,6 +206,10 @@ void Dispatcher::forget_all() {
     limiter.waiting = {};
     gauges_.pending(limiter.shown, 0);
   }
+  // Their answers are nobody's: a job may be sent again before they come. They count for limits.
+  for (auto& [id, connected] : connected_) {
+    for (auto& [trigger, flight] : connected.flights) flight.job = kNobody;
+  }
   std::erase_if(groups_, [](const auto& entry) { return entry.second.watchers.empty(); });
   for (auto& [name, group] : groups_) group.waiting = {};
 }
@@ -250,6 +257,8 @@ WatcherId Dispatcher::add(Watcher& watcher, WatchRequest request) {
     if (first) wake_all(group.waiting);
   }
   for (const auto& key : connected.limiters) admit(limiters_.at(key));
+  // What waits because the other streams are full.
+  has_room(id);
   return id;
 }
 

@@ -223,6 +223,28 @@ TEST_F(Dispatch, EachReplicaHasItsPartOfALimit) {
   EXPECT_EQ(owner.take_woken(), std::vector<JobId>{3});
 }
 
+TEST_F(Dispatch, AnAnswerToWhatWasSentUnderAnEarlierShareIsNobodys) {
+  Stream stream;
+  const WatcherId id = dispatcher.add(stream, jobs());
+  EXPECT_EQ(offer(1), Outcome::sent);
+  dispatcher.forget_all();
+  EXPECT_EQ(offer(1), Outcome::sent);
+  EXPECT_TRUE(dispatcher.answer(id, stream.triggers[0], Answer::failed));
+  EXPECT_TRUE(dispatcher.answer(id, stream.triggers[1], Answer::success));
+  std::erase_if(owner.answers, [](const auto& answer) { return answer.first == 0; });
+  EXPECT_EQ(owner.answers, (std::vector<std::pair<JobId, Answer>>{{JobId{1}, Answer::success}}));
+}
+
+TEST_F(Dispatch, GivesANewStreamWhatWaitedBecauseTheOthersAreFull) {
+  Stream full, fresh;
+  full.room = 1;
+  dispatcher.add(full, jobs());
+  EXPECT_EQ(offer(1), Outcome::sent);
+  EXPECT_EQ(offer(2), Outcome::waits);
+  dispatcher.add(fresh, jobs());
+  EXPECT_EQ(owner.take_woken(), std::vector<JobId>{2});
+}
+
 TEST_F(Dispatch, DoesNotGrowWithJobsThatAreReplacedWhileTheyWait) {
   for (JobId job = 1; job <= 100'000; ++job) {
     offer(job);

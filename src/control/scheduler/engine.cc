@@ -80,8 +80,8 @@ Task<void> Engine::close() {
 
 // --- The API. ---
 
-bool Engine::mine(const StoredJob& job) const noexcept {
-  return share_ && job.partition_id % std::max<std::uint64_t>(share_->total, 1) == share_->index;
+bool Engine::mine(std::uint64_t partition_id) const noexcept {
+  return share_ && partition_id % std::max<std::uint64_t>(share_->total, 1) == share_->index;
 }
 
 Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
@@ -106,13 +106,14 @@ Task<Result<>> Engine::write(PutRequest request) {
   request.waking = life.next().value_or(Waking{now});
   request.waking.due = due_at(request.waking, now);
   const WallTime due = request.waking.due;
-  const bool is_mine = mine(request.job);
+  const std::uint64_t partition = request.job.partition_id;
   // A caller that goes away must not keep us from hearing that the job was written.
   Cancellation never;
   auto written = co_await store_.put(std::move(request)).under(never);
   if (!written) co_return std::unexpected(std::move(written).error());
   if (written->replaced) forget(*written->replaced);
-  if (is_mine && !known_.contains(written->id)) enqueue({due, written->id});
+  // The share may be another one than when the writing began.
+  if (mine(partition) && !known_.contains(written->id)) enqueue({due, written->id});
   co_return Result<>();
 }
 
@@ -304,7 +305,6 @@ Task<void> Engine::read_ahead() {
     } else if (more) {
       reading_.worked();
     }
-    if (start_over_) look_ahead_ = true;
   }
 }
 

@@ -101,7 +101,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void on_jump() override;
 
   Task<Result<>> write(PutRequest request);
-  [[nodiscard]] bool mine(const StoredJob& job) const noexcept;
+  [[nodiscard]] bool mine(std::uint64_t partition_id) const noexcept;
   bool is(JobId id, State state) const;
   void enqueue(Due due);
   void forget(JobId id);

@@ -143,6 +143,8 @@ Task<void> EtcdStore::run() {
 
 Task<Result<>> EtcdStore::serve(Share share) {
   OUT_CO_TRY(const auto revision, co_await read_all());
+  // An answer can come in the very turn in which the share is given up.
+  if (!share_ || share_->term != share.term) co_return fail(Code::cancelled, "the share is over");
   log.info("Jobs of this replica: ", index_.size());
   told_ = true;
   events_->owned(std::move(share));

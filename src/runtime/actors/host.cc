@@ -185,7 +185,8 @@ Task<void> Host::remove(std::vector<std::string> types) {
   advertise();
   auto work = [types](Service* service) { return remove_one(service, types); };
   co_await on_all(&loops_, &services_, work);
-  co_await set_registered(false);
+  // Others may have been added meanwhile, or there were more.
+  co_await set_registered(!types_.empty());
 }
 
 Task<Host::Status> Host::status() {

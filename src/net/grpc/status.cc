@@ -84,15 +84,34 @@ Error to_error(Status status) {
   return std::move(error).with_details(std::move(*details));
 }
 
+namespace {
+
+// HPACK decoders have a limit for a field, nghttp2's is 64 KiB, and end the connection above it,
+// with all other calls on it.
+constexpr std::size_t kFieldBytesMax = std::size_t{60} << 10;
+
+/// Not more than `bytes_max`, and no half of an escape.
+void cut(std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return;
+  text.resize(bytes_max);
+  const std::size_t escape = text.rfind('%');
+  if (escape != std::string::npos && bytes_max - escape < 3) text.resize(escape);
+}
+
+}  // namespace
+
 void append_status(Headers& trailers, const Status& status) {
   std::string number;
   append_uint(number, static_cast<std::uint64_t>(status.code));
   trailers.add("grpc-status", number);
   const bool as_it_is = std::ranges::all_of(status.message, plain);
-  trailers.add("grpc-message", as_it_is ? status.message : encode_message(status.message));
-  if (!status.details_bin.empty()) {
-    trailers.add(kDetails, encode_value(kDetails, status.details_bin));
-  }
+  std::string message = as_it_is ? status.message : encode_message(status.message);
+  cut(message, kFieldBytesMax);
+  trailers.add("grpc-message", message);
+  if (status.details_bin.empty()) return;
+  std::string details = encode_value(kDetails, status.details_bin);
+  // Half of them would be none; code and message tell the most of it.
+  if (details.size() <= kFieldBytesMax) trailers.add(kDetails, details);
 }
 
 Status status_of(const Headers& trailers) {

@@ -169,5 +169,27 @@ TEST(GrpcStatus, DetailsWithTextThatIsNotUtf8AreMended) {
   EXPECT_EQ(decoded->reason, "R\xEF\xBF\xBD");
 }
 
+TEST(GrpcStatus, ALongMessageIsCutToWhatAFieldMayHave) {
+  Headers trailers;
+  append_status(trailers, {.code = Code::internal, .message = std::string(1 << 20, 'x')});
+  EXPECT_EQ(trailers.value("grpc-message"), std::string(60 << 10, 'x'));
+  // Three bytes of each escape, and never a part of one.
+  Headers escaped;
+  append_status(escaped, {.code = Code::internal, .message = "ab" + std::string(1 << 20, '\n')});
+  const std::string_view message = escaped.value("grpc-message");
+  EXPECT_LE(message.size(), std::size_t{60 << 10});
+  EXPECT_EQ((message.size() - 2) % 3, 0U);
+  EXPECT_EQ(status_of(escaped).message.substr(0, 4), "ab\n\n");
+}
+
+TEST(GrpcStatus, DetailsThatNoFieldCanHoldAreLeftOut) {
+  Headers trailers;
+  append_status(
+      trailers,
+      {.code = Code::internal, .message = "short", .details_bin = std::string(100'000, 'd')});
+  EXPECT_EQ(trailers.get("grpc-status-details-bin"), std::nullopt);
+  EXPECT_EQ(trailers.value("grpc-message"), "short");
+}
+
 }  // namespace
 }  // namespace outrigger::net::grpc

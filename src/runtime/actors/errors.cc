@@ -86,6 +86,8 @@ Error state_save_failed(const Error& why) {
   return failed("ERR_ACTOR_STATE_TRANSACTION_SAVE", "error saving actor transaction state: ", why);
 }
 
+Error actor_moved() { return {Code::unknown, std::string(kMoved)}; }
+
 Error reminder_not_hosted() {
   return api(Code::permission_denied, 403, "ERR_ACTOR_REMINDER_NON_HOSTED",
              "operations on actor reminders are only possible on hosted actor types");

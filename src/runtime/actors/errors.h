@@ -27,6 +27,9 @@ namespace outrigger::runtime::actors {
 [[nodiscard]] Error state_get_failed(const Error& why);
 [[nodiscard]] Error state_save_failed(const Error& why);
 [[nodiscard]] Error reminder_not_hosted();
+/// Told to a peer that calls an actor here which is not here (any more): it looks again.
+inline constexpr std::string_view kMoved = "remote actor moved";
+[[nodiscard]] Error actor_moved();
 [[nodiscard]] Error reminder_create_failed(const Error& why);
 [[nodiscard]] Error reminder_get_failed(const Error& why);
 [[nodiscard]] Error reminder_delete_failed(const Error& why);

@@ -46,8 +46,9 @@ Error status_of(const Error& error) {
 
 Task<Result<std::string>> call_actor(Service& service, Call& call, std::string message) {
   OUT_CO_TRY(auto invocation, read(message, call));
-  auto admitted = co_await service.admit();
-  if (!admitted) co_return fail(std::move(admitted).error());
+  if (const auto admitted = service.admit_peer(); !admitted) {
+    co_return fail(status_of(admitted.error()));
+  }
   auto reply = co_await service.call(std::move(invocation));
   if (!reply) co_return fail(status_of(reply.error()));
   std::string out;
@@ -57,7 +58,7 @@ Task<Result<std::string>> call_actor(Service& service, Call& call, std::string m
 
 Task<Result<std::string>> call_reminder(Service& service, std::string message) {
   OUT_CO_TRY(auto reminder, decode_reminder(message));
-  OUT_CO_CHECK(co_await service.admit());
+  OUT_CO_CHECK(service.admit_peer());
   auto fired = co_await service.fire(std::make_shared<const Reminder>(std::move(reminder)));
   if (!fired) {
     const Error& error = fired.error();

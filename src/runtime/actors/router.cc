@@ -5,8 +5,6 @@
 namespace outrigger::runtime::actors {
 namespace {
 
-constexpr std::string_view kMoved = "remote actor moved";
-
 /// The peer does not have the actor any more, or not yet.
 bool is_moved(const Error& error) noexcept {
   const std::string_view text(error.message());
@@ -74,7 +72,7 @@ Task<Router::Attempt<Reply>> Router::call_once(InvocationPtr call, int attempt) 
     const placement::Claim released = *std::move(claim);
   }
   if (call->remote) {
-    Attempt<Reply> moved{fail(Code::unknown, std::string(kMoved)), false};
+    Attempt<Reply> moved{fail(actor_moved()), false};
     co_return moved;
   }
   auto reply = co_await peers_.call(where, call);
@@ -127,7 +125,7 @@ Task<Router::Attempt<Fired>> Router::fire_once(ReminderPtr reminder) {
     const placement::Claim released = *std::move(claim);
   }
   if (reminder->remote) {
-    Attempt<Fired> moved{fail(Code::unknown, std::string(kMoved)), false};
+    Attempt<Fired> moved{fail(actor_moved()), false};
     co_return moved;
   }
   auto sent = co_await peers_.fire(where, reminder);

@@ -68,6 +68,13 @@ Task<Result<>> Service::admit() {
   co_return Result<>();
 }
 
+Result<> Service::admit_peer() const {
+  if (!settings_.enabled) return fail(no_placement());
+  if (closed_) return fail(runtime_closed());
+  if (!registered_) return fail(actor_moved());
+  return {};
+}
+
 Result<> Service::check_hosted(std::string_view type) const {
   if (life_.has_type(type)) return {};
   return fail(reminder_not_hosted());

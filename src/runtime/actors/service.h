@@ -54,6 +54,9 @@ class Service final : public scheduler::Receiver {
 
   /// Waits until calls can be made. The API's error if there will be none.
   Task<Result<>> admit();
+  /// The same for a call of another sidecar, which does not wait: a sidecar that hosts nothing any
+  /// more, because its application is ill for instance, sends it elsewhere.
+  [[nodiscard]] Result<> admit_peer() const;
 
   /// @name After admit()
   /// @{

@@ -127,20 +127,27 @@ Task<net::Response> get_state(Service& service, HttpCall& call) {
   co_return response;
 }
 
-Task<net::Response> add_timer(Service& service, HttpCall& call) {
+/// What registers a timer or a reminder, checked, once there are actors.
+template <class Request>
+Task<Result<Request>> read_registration(Service& service, HttpCall& call,
+                                        Result<Request> (*read)(std::string_view body)) {
   ActorRef actor = actor_of(call);
-  if (is_reserved_type(actor.type)) co_return api::render(type_reserved(actor.type));
+  if (is_reserved_type(actor.type)) co_return fail(type_reserved(actor.type));
   auto body = co_await read_body(call);
-  if (!body) co_return api::render(malformed_request(body.error().message()));
-  auto request = read_timer(*body);
-  if (!request) co_return api::render(malformed_request(request.error().message()));
+  if (!body) co_return fail(malformed_request(body.error().message()));
+  auto request = read(*body);
+  if (!request) co_return fail(malformed_request(request.error().message()));
   request->name = call.param("name");
   request->actor = std::move(actor);
   const auto named = check_name(request->name);
-  if (!named) co_return api::render(bad_request(named.error().message()));
-  if (auto admitted = co_await service.admit(); !admitted) {
-    co_return api::render(admitted.error());
-  }
+  if (!named) co_return fail(bad_request(named.error().message()));
+  OUT_CO_CHECK(co_await service.admit());
+  co_return request;
+}
+
+Task<net::Response> add_timer(Service& service, HttpCall& call) {
+  auto request = co_await read_registration(service, call, &read_timer);
+  if (!request) co_return api::render(request.error());
   const auto added = co_await service.add_timer(*std::move(request));
   co_return answer(added);
 }
@@ -156,19 +163,8 @@ Task<net::Response> remove_timer(Service& service, HttpCall& call) {
 }
 
 Task<net::Response> add_reminder(Service& service, HttpCall& call) {
-  ActorRef actor = actor_of(call);
-  if (is_reserved_type(actor.type)) co_return api::render(type_reserved(actor.type));
-  auto body = co_await read_body(call);
-  if (!body) co_return api::render(malformed_request(body.error().message()));
-  auto request = read_reminder(*body);
-  if (!request) co_return api::render(malformed_request(request.error().message()));
-  request->name = call.param("name");
-  request->actor = std::move(actor);
-  const auto named = check_name(request->name);
-  if (!named) co_return api::render(bad_request(named.error().message()));
-  if (auto admitted = co_await service.admit(); !admitted) {
-    co_return api::render(admitted.error());
-  }
+  auto request = co_await read_registration(service, call, &read_reminder);
+  if (!request) co_return api::render(request.error());
   if (auto hosted = service.check_hosted(request->actor.type); !hosted) co_return answer(hosted);
   const auto added = co_await service.reminders().add(*std::move(request));
   co_return answer(added);

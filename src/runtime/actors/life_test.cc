@@ -36,6 +36,7 @@ class FakeApp final : public Callbacks {
   }
   Task<Result<>> deactivate(ActorRef actor) override {
     seen.push_back("deactivate " + actor.key());
+    told.notify_all();
     while (slow_to_deactivate) {
       OUT_CO_CHECK(co_await released.wait());
     }
@@ -52,6 +53,7 @@ class FakeApp final : public Callbacks {
   std::set<std::string> holding;
   bool slow_to_deactivate = false;
   Signal released;
+  Signal told;  ///< Of a deactivation.
 };
 
 struct World {
@@ -74,6 +76,17 @@ struct World {
     std::string end = "ok";
     if (!reply) end = is_closed(reply.error()) ? "closed" : reply.error().message();
     ends[call->request.method] = end;
+    ended.notify_all();
+  }
+  Task<void> wait_end(std::string method) {
+    while (!ends.contains(method)) {
+      [[maybe_unused]] auto woken = co_await ended.wait();
+    }
+  }
+  Task<void> wait_deactivated(std::string key) {
+    while (std::ranges::find(app.seen, "deactivate " + key) == app.seen.end()) {
+      [[maybe_unused]] auto woken = co_await app.told.wait();
+    }
   }
   template <class Work>
   void play(Work work) {
@@ -93,6 +106,7 @@ struct World {
   std::unique_ptr<Life> life;
   Scope scope;
   std::map<std::string, std::string> ends;
+  Signal ended;  ///< One of the calls has.
 };
 
 TEST(Life, OneTurnAtATimeInAnActorAndManyActorsAtOnce) {
@@ -164,9 +178,7 @@ TEST(Life, AnIdleActorIsDeactivatedAndABusyOneIsNot) {
   world.play([](World& w) -> Task<void> {
     w.scope.spawn(w.call(World::invocation("busy", "long")));
     co_await w.call(World::invocation("idle", "m"));
-    for (int i = 0; i < 500 && w.life->is_active({"cat", "idle"}); ++i) {
-      [[maybe_unused]] auto rested = co_await sleep_for(2ms);
-    }
+    co_await w.wait_deactivated("cat||idle");
     EXPECT_FALSE(w.life->is_active({"cat", "idle"}));
     EXPECT_TRUE(w.life->is_active({"cat", "busy"}));
     w.app.release("long");
@@ -175,15 +187,17 @@ TEST(Life, AnIdleActorIsDeactivatedAndABusyOneIsNot) {
   });
 }
 
-TEST(Life, AnIdleTimeoutOfNothingDoesNotSpin) {
+TEST(Life, AnIdleTimeoutOfNothingEndsAnActorWithItsCallAndNotBefore) {
   World world;
   world.host("cat", TypeSettings{0s, false, 32});
   world.app.holding = {"long"};
   world.play([](World& w) -> Task<void> {
     w.scope.spawn(w.call(World::invocation("busy", "long")));
-    [[maybe_unused]] auto rested = co_await sleep_for(5ms);
+    co_await w.call(World::invocation("idle", "m"));
+    co_await w.wait_deactivated("cat||idle");
+    EXPECT_TRUE(w.life->is_active({"cat", "busy"}));
     w.app.release("long");
-    co_await w.scope.join();
+    co_await w.wait_deactivated("cat||busy");
     EXPECT_EQ(w.ends["long"], "ok");
   });
 }
@@ -199,7 +213,7 @@ TEST(Life, WhatHasMovedIsHaltedWhenItsTurnEndsAndWhoWaitsIsSentElsewhere) {
     co_await w.call(World::invocation("stays", "m"));
     std::vector<std::string> types{"cat", "unknown"};
     w.scope.spawn(w.life->halt_moved(std::move(types)));
-    [[maybe_unused]] auto rested = co_await sleep_for(1ms);
+    co_await w.wait_end("waits");
     EXPECT_EQ(w.ends["waits"], "closed");
     EXPECT_TRUE(w.life->is_active({"cat", "moves"}));
     w.app.release("long");
@@ -283,8 +297,7 @@ TEST(Life, WhoGivesUpWaitingLeavesTheTurnToTheNext) {
     w.scope.spawn(w.call(World::invocation("1", "gives-up")), impatient);
     w.scope.spawn(w.call(World::invocation("1", "next")));
     impatient.request();
-    [[maybe_unused]] auto rested = co_await sleep_for(1ms);
-    EXPECT_TRUE(w.ends.contains("gives-up"));
+    co_await w.wait_end("gives-up");
     w.app.release("long");
     co_await w.scope.join();
     EXPECT_EQ(w.ends["next"], "ok");

@@ -35,15 +35,33 @@ Task<Result<placement::Claim>> Router::claim(const ActorRef* actor) {
   co_return later;
 }
 
-Task<Result<Reply>> Router::call(InvocationPtr call) {
+template <class T>
+Task<Result<T>> Router::persist(std::move_only_function<Task<Attempt<T>>(int attempt)> once) {
   for (int attempt = 0;; ++attempt) {
-    auto outcome = co_await call_once(call, attempt);
+    auto outcome = co_await once(attempt);
     if (outcome.result || !outcome.again || attempt >= settings_.retries_max) {
       co_return std::move(outcome.result);
     }
     auto rested = co_await sleep_for(pause_after(attempt));
     if (!rested) co_return std::unexpected(std::move(rested).error());
   }
+}
+
+template <class T>
+Task<Router::Attempt<T>> Router::run_at(Loop* loop, std::move_only_function<Task<Result<T>>()> run,
+                                        placement::Claim* claim) {
+  Cancellation* const caller = co_await this_cancellation();
+  auto result = co_await call_on<T>(*loop, std::move(run)).under(claim->cancellation());
+  Attempt<T> done{std::move(result), false};
+  if (!done.result) {
+    const bool wanted = caller == nullptr || !caller->requested();
+    done.again = wanted && (claim->revoked() || is_closed(done.result.error()));
+  }
+  co_return done;
+}
+
+Task<Result<Reply>> Router::call(InvocationPtr call) {
+  return persist<Reply>([this, call](int attempt) { return call_once(call, attempt); });
 }
 
 Task<Router::Attempt<Reply>> Router::call_once(InvocationPtr call, int attempt) {
@@ -59,12 +77,7 @@ Task<Router::Attempt<Reply>> Router::call_once(InvocationPtr call, int attempt) 
     std::move_only_function<Task<Result<Reply>>()> run = [life = home.life, call] {
       return life->call(call);
     };
-    auto reply = co_await call_on<Reply>(*home.loop, std::move(run)).under(claim->cancellation());
-    Attempt<Reply> done{std::move(reply), false};
-    if (!done.result) {
-      const bool still_wanted = caller == nullptr || !caller->requested();
-      done.again = still_wanted && (claim->revoked() || is_closed(done.result.error()));
-    }
+    auto done = co_await run_at<Reply>(home.loop, std::move(run), &*claim);
     co_return done;
   }
   const placement::Location where = claim->location();
@@ -89,14 +102,7 @@ Task<Router::Attempt<Reply>> Router::call_once(InvocationPtr call, int attempt) 
 }
 
 Task<Result<Fired>> Router::fire(ReminderPtr reminder) {
-  for (int attempt = 0;; ++attempt) {
-    auto outcome = co_await fire_once(reminder);
-    if (outcome.result || !outcome.again || attempt >= settings_.retries_max) {
-      co_return std::move(outcome.result);
-    }
-    auto rested = co_await sleep_for(pause_after(attempt));
-    if (!rested) co_return std::unexpected(std::move(rested).error());
-  }
+  return persist<Fired>([this, reminder](int) { return fire_once(reminder); });
 }
 
 Task<Router::Attempt<Fired>> Router::fire_once(ReminderPtr reminder) {
@@ -112,12 +118,7 @@ Task<Router::Attempt<Fired>> Router::fire_once(ReminderPtr reminder) {
     std::move_only_function<Task<Result<Fired>>()> run = [life = home.life, reminder] {
       return life->fire(reminder);
     };
-    auto fired = co_await call_on<Fired>(*home.loop, std::move(run)).under(claim->cancellation());
-    Attempt<Fired> done{std::move(fired), false};
-    if (!done.result) {
-      const bool still_wanted = caller == nullptr || !caller->requested();
-      done.again = still_wanted && (claim->revoked() || is_closed(done.result.error()));
-    }
+    auto done = co_await run_at<Fired>(home.loop, std::move(run), &*claim);
     co_return done;
   }
   const placement::Location where = claim->location();

@@ -41,6 +41,13 @@ class Router {
     Result<T> result;
     bool again = false;
   };
+  /// Until it is done, is not to be done again, or was tried often enough.
+  template <class T>
+  Task<Result<T>> persist(std::move_only_function<Task<Attempt<T>>(int attempt)> once);
+  /// Runs it on the actor's loop, for as long as the claim holds; the claim must outlive it.
+  template <class T>
+  Task<Attempt<T>> run_at(Loop* loop, std::move_only_function<Task<Result<T>>()> run,
+                          placement::Claim* claim);
   Task<Attempt<Reply>> call_once(InvocationPtr call, int attempt);
   Task<Attempt<Fired>> fire_once(ReminderPtr reminder);
   Task<Result<placement::Claim>> claim(const ActorRef* actor);

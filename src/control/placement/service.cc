@@ -127,6 +127,8 @@ Task<void> PlacementService::drain() {
   impl_->host.ready.set(std::string(kReadyTarget), false);
   impl_->streams.end_all(Error(Code::unavailable, "placement server is shutting down"));
   co_await impl_->grpc.drain();
+  // Now, and not when the last page is closed: until then nobody serves.
+  if (const auto leadership = std::move(impl_->leadership)) co_await leadership->close();
 }
 
 Task<void> PlacementService::close() {

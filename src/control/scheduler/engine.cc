@@ -291,10 +291,11 @@ Task<void> Engine::read_ahead() {
     }
     look_ahead_ = false;
     Result<bool> more = true;
-    if (start_over_) {
-      auto begun = co_await begin_anew();
-      if (!begun) more = std::unexpected(std::move(begun).error());
+    if (std::exchange(start_over_, false)) {
+      waits_to_shorten_ = true;
+      forget_queued();
     }
+    if (waits_to_shorten_) co_await shorten_waits();
     while (more && *more && share_ && !start_over_) {
       more = co_await read_some();
     }
@@ -308,18 +309,25 @@ Task<void> Engine::read_ahead() {
   }
 }
 
-Task<Result<>> Engine::begin_anew() {
-  start_over_ = false;
-  auto shortened = co_await store_.shorten_waits(share_->term, clock_.now());
-  if (!shortened) {
-    start_over_ = true;
-    co_return shortened;
-  }
+void Engine::forget_queued() {
   std::erase_if(known_, [](const auto& entry) { return entry.second == State::queued; });
   alarms_.clear();
   horizon_ = kBeginning;
   reading_to_ = kBeginning;
-  co_return Result<>();
+}
+
+/// Waits that a clock which was set back has made too long. A store that takes no writes keeps them
+/// long, but no job from being read.
+Task<void> Engine::shorten_waits() {
+  const std::uint64_t term = share_->term;
+  auto shortened = co_await store_.shorten_waits(term, clock_.now());
+  if (!share_ || share_->term != term) co_return;
+  if (!shortened) {
+    retry_.start(settling_.failed(shortened.error()));
+    co_return;
+  }
+  waits_to_shorten_ = false;
+  forget_queued();
 }
 
 Task<Result<bool>> Engine::read_some() {
@@ -416,6 +424,7 @@ void Engine::trigger(LoadedJob loaded) {
   if (loaded.due > clock_.now()) {
     dispatcher_.forget(loaded.id);
     enqueue({loaded.due, loaded.id});
+    dispatcher_.offer_room();
     return;
   }
   const auto give_up = [&](const Error& error) {
@@ -423,6 +432,7 @@ void Engine::trigger(LoadedJob loaded) {
     log.error("The job ", loaded.name, " cannot be triggered: ", error);
     metrics_.undelivered(Metrics::Type::unknown);
     forget(loaded.id);
+    dispatcher_.offer_room();
   };
   auto job = decode_job(loaded.job);
   if (!job) return give_up(job.error());
@@ -452,6 +462,7 @@ void Engine::deliver(LoadedJob& loaded, Life life, const Target& target, Deliver
   if (!life.next()) {
     dispatcher_.forget(loaded.id);
     settle(loaded.id, life);
+    dispatcher_.offer_room();
     return;
   }
   switch (dispatcher_.offer(loaded.id, target, std::move(delivery))) {

@@ -114,7 +114,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Task<void> read_ahead();
   /// Whether there may be more to read.
   Task<Result<bool>> read_some();
-  Task<Result<>> begin_anew();
+  void forget_queued();
+  Task<void> shorten_waits();
   void shed();
   std::vector<JobId> next_ready();
   Task<void> trigger_ready();
@@ -146,6 +147,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Due horizon_;
   Due reading_to_;
   bool start_over_ = false;
+  bool waits_to_shorten_ = false;
   bool look_ahead_ = false;
   Signal look_ahead_signal_;
   Timer retry_;

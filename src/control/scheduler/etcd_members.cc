@@ -25,7 +25,7 @@ EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, Callbacks 
       self_(std::move(self)),
       callbacks_(std::move(callbacks)),
       key_(std::string(kFolder) + "/" + self_.id),
-      own_{.total = 0, .uid = fast_random(), .address = self_.address},
+      own_{.says = 0, .uid = fast_random(), .address = self_.address},
       expiry_([this] {
         stand_down("its lease could not be renewed in time");
         if (life_ != nullptr) life_->request();
@@ -74,6 +74,7 @@ Task<void> EtcdMembers::live() {
 // One lease, from its beginning to its end.
 Task<Result<>> EtcdMembers::take_part() {
   revision_ = 0;
+  co_await give_back();
   until_ = std::chrono::steady_clock::now() + self_.time_to_live;
   OUT_CO_TRY(lease_, co_await client_.grant(self_.time_to_live));
   Cancellation life(co_await this_cancellation());
@@ -90,11 +91,14 @@ Task<Result<>> EtcdMembers::take_part() {
 }
 
 Task<void> EtcdMembers::renew(Cancellation* life) {
+  Duration pause = self_.time_to_live / 3;
   for (;;) {
-    auto slept = co_await sleep_for(self_.time_to_live / 3);
+    auto slept = co_await sleep_for(pause);
     if (!slept) co_return;
     const TimePoint asked = std::chrono::steady_clock::now();
-    auto renewed = co_await client_.renew(lease_);
+    // One try must not take the time of the next.
+    auto renewed = co_await with_timeout(client_.renew(lease_), self_.time_to_live / 3);
+    pause = self_.time_to_live / 3;
     if (renewed) {
       until_ = asked + self_.time_to_live;
       if (agreed_) expiry_.start_at(until_);
@@ -102,6 +106,7 @@ Task<void> EtcdMembers::renew(Cancellation* life) {
     }
     if (life->requested()) co_return;
     log.warn("The lease of this replica could not be renewed: ", renewed.error());
+    pause = kPause;
     const bool over =
         renewed.error().code() == Code::not_found || std::chrono::steady_clock::now() >= until_;
     if (over) {
@@ -118,7 +123,7 @@ Task<Result<>> EtcdMembers::enter() {
               .end = components::etcd::prefix_end(std::string(kFolder) + "/"),
               .count_only = true};
     OUT_CO_TRY(const auto found, co_await client_.range(std::move(all)));
-    own_.total = static_cast<std::uint64_t>(found.count) + 1;
+    own_.says = static_cast<std::uint64_t>(found.count) + 1;
     Txn txn;
     txn.compare.push_back({.key = key_, .target = Compare::Target::create_revision, .number = 0});
     txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
@@ -149,25 +154,37 @@ Task<Result<std::int64_t>> EtcdMembers::look() {
   const std::string folder = std::string(kFolder) + "/";
   Range all{.key = folder, .end = components::etcd::prefix_end(folder)};
   OUT_CO_TRY(const auto found, co_await client_.range(std::move(all)));
-  Roll roll;
-  for (const auto& item : found.items) {
-    auto member = decode_membership(item.value);
-    if (!member) co_return std::unexpected(std::move(member).error().context(item.key));
-    roll.members.emplace(item.key, *std::move(member));
-  }
-  OUT_CO_CHECK(co_await settle(roll));
+  OUT_CO_TRY(auto seen, read(found));
+  OUT_CO_CHECK(co_await settle(std::move(seen)));
   co_return found.revision;
 }
 
-Task<Result<>> EtcdMembers::settle(const Roll& roll) {
+Result<EtcdMembers::Seen> EtcdMembers::read(const components::etcd::RangeReply& found) {
+  Seen seen;
+  for (const auto& item : found.items) seen.newest = std::max(seen.newest, item.create_revision);
+  for (const auto& item : found.items) {
+    auto member = decode_member(item.value);
+    if (!member) return std::unexpected(std::move(member).error().context(item.key));
+    if (member->repeats && item.mod_revision < seen.newest) seen.followed = false;
+    seen.roll.members.emplace(item.key, std::move(member->membership));
+  }
+  return seen;
+}
+
+// That all count the same is not enough: one may have gone and another come since one of them looked,
+// which then still has its place among the old ones. So each says again what it counts when it sees a
+// new key, having given its share up.
+Task<Result<>> EtcdMembers::settle(Seen seen) {
+  const Roll& roll = seen.roll;
   const auto mine = roll.members.find(key_);
   if (mine == roll.members.end() || mine->second.uid != own_.uid) {
     co_return fail(Code::aborted, "the key " + key_ + " is gone or another's");
   }
   if (agreed_ && agreed_->members == roll.members) co_return Result<>();
   stand_down("the replicas are others now");
-  if (mine->second.total != roll.members.size()) {
-    own_.total = roll.members.size();
+  const std::uint64_t count = roll.members.size();
+  if (mine->second.says != count || revision_ < seen.newest) {
+    own_.says = count;
     Txn txn;
     txn.compare.push_back({.key = key_, .number = revision_});
     txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
@@ -176,7 +193,8 @@ Task<Result<>> EtcdMembers::settle(const Roll& roll) {
     revision_ = written.revision;
     co_return Result<>();  // Seen by the watch, when the others may have followed.
   }
-  if (auto share = roll.share_of(key_)) {
+  auto share = roll.share_of(key_, count);
+  if (share && seen.followed) {
     expiry_.start_at(until_);
     begin(*std::move(share), roll);
   }
@@ -187,6 +205,11 @@ Task<void> EtcdMembers::leave() {
   scope_.cancel();
   co_await scope_.join();
   expiry_.stop();
+  co_await give_back();
+}
+
+// With it goes our key, which the others would count, and we would wait for, until it runs out.
+Task<void> EtcdMembers::give_back() {
   if (lease_ == 0) co_return;
   auto revoked = co_await with_timeout(client_.revoke(std::exchange(lease_, 0)), kPause);
   if (!revoked && revoked.error().code() != Code::not_found) {

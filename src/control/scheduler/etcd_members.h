@@ -19,7 +19,13 @@ namespace outrigger::control::scheduler {
 /// The value of a replica's key.
 [[nodiscard]] std::string encode(const Membership& membership);
 /// Code::data_loss for bytes that are no such record.
-Result<Membership> decode_membership(std::string_view bytes);
+struct EtcdMember {
+  Membership membership;
+  /// It writes its key again at each change of the replicas: ours do, upstream's only when their number
+  /// changes.
+  bool repeats = false;
+};
+Result<EtcdMember> decode_member(std::string_view bytes);
 
 /// Takes part in sharing the work. On one loop.
 class EtcdMembers {
@@ -50,11 +56,21 @@ class EtcdMembers {
  private:
   Task<void> live();
   Task<Result<>> take_part();
+  Task<void> give_back();
   Task<Result<>> enter();
   Task<void> renew(Cancellation* life);
   Task<Result<>> follow();
   Task<Result<std::int64_t>> look();
-  Task<Result<>> settle(const Roll& roll);
+  /// What a look at all keys has shown.
+  struct Seen {
+    Roll roll;
+    /// The store's revision when the newest of the keys came to be.
+    std::int64_t newest = 0;
+    /// All that say something anew at each change have done so since then.
+    bool followed = true;
+  };
+  static Result<Seen> read(const components::etcd::RangeReply& found);
+  Task<Result<>> settle(Seen seen);
   void begin(Share share, const Roll& roll);
   void stand_down(std::string_view why);
   bool current() const;

@@ -4,27 +4,42 @@
 
 namespace outrigger::control::scheduler {
 
+namespace {
+
+// A field that upstream's record has not, and its programs pass over: whoever sets it says anew what
+// it sees at each change, not only when the number changes.
+constexpr int kRepeats = 1000;
+
+}  // namespace
+
 std::string encode(const Membership& membership) {
   dapr::proto::scheduler::v1::Host host;
   host.set_address(membership.address);
   cron::stored::Leadership record;
-  record.set_total(membership.total);
+  record.set_total(membership.says);
   record.set_uid(membership.uid);
   record.mutable_replica_data()->PackFrom(host);
+  record.GetReflection()->MutableUnknownFields(&record)->AddVarint(kRepeats, 1);
   return record.SerializeAsString();
 }
 
-Result<Membership> decode_membership(std::string_view bytes) {
+Result<EtcdMember> decode_member(std::string_view bytes) {
   cron::stored::Leadership record;
   if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return fail(Code::data_loss, "not a record of a replica");
   }
-  Membership membership{.total = record.total(), .uid = record.uid(), .address = {}};
+  EtcdMember member;
+  member.membership.says = record.total();
+  member.membership.uid = record.uid();
   dapr::proto::scheduler::v1::Host host;
   if (record.has_replica_data() && record.replica_data().UnpackTo(&host)) {
-    membership.address = host.address();
+    member.membership.address = host.address();
   }
-  return membership;
+  const auto& unknown = record.GetReflection()->GetUnknownFields(record);
+  for (int i = 0; i < unknown.field_count(); ++i) {
+    if (unknown.field(i).number() == kRepeats) member.repeats = true;
+  }
+  return member;
 }
 
 }  // namespace outrigger::control::scheduler

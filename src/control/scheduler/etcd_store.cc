@@ -66,7 +66,7 @@ class EtcdStore final : public Store {
   bool is_ours(std::uint64_t partition_id) const {
     return share_ && partition_id % share_->total == share_->index;
   }
-  bool serves(std::uint64_t term) const { return told_ && share_ && share_->term == term; }
+  bool serves(std::uint64_t term) const { return told_ && serving_ == term; }
   void take(Share share);
   void let_go();
   Task<void> run();
@@ -85,6 +85,9 @@ class EtcdStore final : public Store {
   Events* events_ = nullptr;
   EtcdIndex index_;
   std::optional<Share> share_;
+  /// The term that the events' owner knows: a share that is read anew is another one to it, for what
+  /// was begun before is not to be settled by what was read after.
+  std::uint64_t serving_ = 0;
   bool told_ = false;  ///< The events' owner knows of the share, for the index is complete.
   Cancellation* term_ = nullptr;  ///< Of the share that is being served.
   Signal shared_anew_;
@@ -147,6 +150,7 @@ Task<Result<>> EtcdStore::serve(Share share) {
   if (!share_ || share_->term != share.term) co_return fail(Code::cancelled, "the share is over");
   log.info("Jobs of this replica: ", index_.size());
   told_ = true;
+  share.term = ++serving_;
   events_->owned(std::move(share));
   const auto watch = client_->watch(std::string(kJobs), etcd::prefix_end(kJobs), revision + 1);
   co_return co_await follow(watch.get());
@@ -416,7 +420,7 @@ Task<void> EtcdStore::settle_one(std::uint64_t term, Settlement settlement, Resu
   const auto* entry = index_.find(settlement.id);
   if (entry == nullptr) co_return;
   const std::string name = entry->name;
-  const auto fence = members_->fence(term);
+  const auto fence = serves(term) ? members_->fence(share_->term) : std::nullopt;
   if (!fence) {
     *out = other_term();
     co_return;

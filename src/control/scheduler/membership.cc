@@ -2,12 +2,12 @@
 
 namespace outrigger::control::scheduler {
 
-std::optional<Share> Roll::share_of(const std::string& key) const {
+std::optional<Share> Roll::share_of(const std::string& key, std::uint64_t says) const {
   Share share;
   share.total = members.size();
   bool found = false;
   for (const auto& [name, member] : members) {
-    if (member.total != share.total) return std::nullopt;
+    if (member.says != says) return std::nullopt;
     share.hosts.push_back(member.address);
     if (name == key) {
       share.index = share.hosts.size() - 1;
@@ -16,6 +16,19 @@ std::optional<Share> Roll::share_of(const std::string& key) const {
   }
   if (!found) return std::nullopt;
   return share;
+}
+
+std::uint64_t Roll::digest() const noexcept {
+  // FNV-1a: replicas of different builds must find the same.
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&hash](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3; };
+  for (const auto& [key, member] : members) {
+    for (const char c : key) add(static_cast<unsigned char>(c));
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+      add(static_cast<unsigned char>(member.uid >> shift));
+    }
+  }
+  return hash;
 }
 
 }  // namespace outrigger::control::scheduler

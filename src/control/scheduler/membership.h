@@ -6,13 +6,16 @@
 
 #include "control/scheduler/store.h"
 
-/// How replicas share the jobs: each says how many replicas it counts, and when all count the same,
-/// each has the jobs of its place in the order of their names (facts/wire_notes.md, section 21b).
+/// How replicas share the jobs: each says which replicas it sees, and when all say the same, each has
+/// the jobs of its place in the order of their names (facts/wire_notes.md, section 21b). Who says
+/// something new has given up the share it had before.
 namespace outrigger::control::scheduler {
 
 /// What a replica says of itself.
 struct Membership {
-  std::uint64_t total = 0;
+  /// What it takes the replicas to be: their number, which is all that upstream's say, or where ours
+  /// are among themselves a digest(), which is another one if one goes and another comes.
+  std::uint64_t says = 0;
   /// Random: tells two processes with one id apart.
   std::uint64_t uid = 0;
   std::string address;
@@ -22,8 +25,10 @@ struct Membership {
 /// What all replicas say.
 struct Roll {
   std::map<std::string, Membership> members;  ///< By key.
-  /// The share of the one with this key if all count the same; without a term.
-  [[nodiscard]] std::optional<Share> share_of(const std::string& key) const;
+  /// The share of the one with this key if all say this; without a term.
+  [[nodiscard]] std::optional<Share> share_of(const std::string& key, std::uint64_t says) const;
+  /// Of the keys and uids.
+  [[nodiscard]] std::uint64_t digest() const noexcept;
 };
 
 }  // namespace outrigger::control::scheduler

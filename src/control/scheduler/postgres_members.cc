@@ -24,7 +24,7 @@ const Statement& write_statement() {
   static const Statement statement(
       "INSERT INTO outrigger_scheduler_replica AS r VALUES ($1::text, $2::bigint, $3::bigint, "
       "$4::bigint, $5::text, clock_timestamp() + $6::bigint * interval '1 millisecond') "
-      "ON CONFLICT (id) DO UPDATE SET uid = excluded.uid, total = excluded.total, "
+      "ON CONFLICT (id) DO UPDATE SET uid = excluded.uid, says = excluded.says, "
       "round = excluded.round, address = excluded.address, expires = excluded.expires "
       "WHERE r.uid = excluded.uid OR r.expires <= clock_timestamp()");
   return statement;
@@ -32,7 +32,7 @@ const Statement& write_statement() {
 
 const Statement& read_statement() {
   static const Statement statement(
-      "SELECT id, uid, total, address FROM outrigger_scheduler_replica ORDER BY id");
+      "SELECT id, uid, says, address FROM outrigger_scheduler_replica ORDER BY id");
   return statement;
 }
 
@@ -49,7 +49,7 @@ std::int64_t as_signed(std::uint64_t number) { return static_cast<std::int64_t>(
 const Statement& PostgresMembers::table_statement() {
   static const Statement statement(
       "CREATE TABLE IF NOT EXISTS outrigger_scheduler_replica (id text COLLATE \"C\" PRIMARY KEY, "
-      "uid bigint NOT NULL, total bigint NOT NULL, round bigint NOT NULL, address text NOT NULL, "
+      "uid bigint NOT NULL, says bigint NOT NULL, round bigint NOT NULL, address text NOT NULL, "
       "expires timestamptz NOT NULL)",
       Statement::Use::once);
   return statement;
@@ -59,7 +59,7 @@ PostgresMembers::PostgresMembers(postgres::Client& client, Self self, Callbacks 
     : client_(client),
       self_(std::move(self)),
       callbacks_(std::move(callbacks)),
-      own_{.total = 1, .uid = fast_random(), .address = self_.address},
+      own_{.says = 0, .uid = fast_random(), .address = self_.address},
       expiry_([this] { stand_down("its row could not be renewed in time"); }) {}
 
 PostgresMembers::~PostgresMembers() = default;
@@ -90,7 +90,7 @@ Task<void> PostgresMembers::live() {
     if (!seen && !in_trouble) log.error("The replicas cannot be looked at: ", seen.error());
     in_trouble = !seen;
     if (seen && seen->ours) until_ = asked + self_.time_to_live;
-    if (seen) settle(*seen);
+    if (seen && settle(*seen)) continue;
     auto slept = co_await sleep_for(self_.interval);
     if (!slept) co_return;
   }
@@ -105,7 +105,7 @@ Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
   unit[0].values.emplace_back(self_.id);
   unit[1].statement = &write_statement();
   unit[1].values.emplace_back(self_.id);
-  for (const std::int64_t number : {as_signed(own_.uid), as_signed(own_.total), round_}) {
+  for (const std::int64_t number : {as_signed(own_.uid), as_signed(own_.says), round_}) {
     unit[1].values.emplace_back(postgres::from_integer(number));
   }
   unit[1].values.emplace_back(self_.address);
@@ -118,29 +118,34 @@ Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
   for (std::size_t row = 0; row < rows.size(); ++row) {
     Membership member;
     member.uid = static_cast<std::uint64_t>(postgres::to_integer(rows.bytes(row, 1)));
-    member.total = static_cast<std::uint64_t>(postgres::to_integer(rows.bytes(row, 2)));
+    member.says = static_cast<std::uint64_t>(postgres::to_integer(rows.bytes(row, 2)));
     member.address = rows.bytes(row, 3);
     seen.roll.members.emplace(rows.bytes(row, 0), std::move(member));
   }
   co_return seen;
 }
 
-void PostgresMembers::settle(const Seen& seen) {
-  if (!seen.ours) return stand_down("another process has its id");
+bool PostgresMembers::settle(const Seen& seen) {
+  if (!seen.ours) {
+    stand_down("another process has its id");
+    return false;
+  }
   if (agreed_ && agreed_->members == seen.roll.members) {
     expiry_.start_at(until_);
-    return;
+    return false;
   }
   stand_down("the replicas are others now");
-  own_.total = seen.roll.members.size();
-  auto share = seen.roll.share_of(self_.id);
-  // Not before the row has the round that the fence asks for.
-  if (!share || seen.round != round_) return;
+  const std::uint64_t digest = seen.roll.digest();
+  // Also until the row has the round that the fence asks for.
+  const bool news = std::exchange(own_.says, digest) != digest || seen.round != round_;
+  auto share = seen.roll.share_of(self_.id, digest);
+  if (news || !share) return news;
   agreed_ = seen.roll;
   expiry_.start_at(until_);
   share->term = ++term_;
   log.info("This replica has share ", share->index + 1, " of ", share->total, " of the jobs");
   callbacks_.owned(*std::move(share));
+  return false;
 }
 
 Task<void> PostgresMembers::leave() {

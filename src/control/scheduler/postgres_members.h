@@ -53,7 +53,8 @@ class PostgresMembers {
   };
   Task<void> live();
   Task<Result<Seen>> look();
-  void settle(const Seen& seen);
+  /// Whether there is something new to be said at once.
+  bool settle(const Seen& seen);
   void stand_down(std::string_view why);
 
   components::postgres::Client& client_;

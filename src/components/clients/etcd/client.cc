@@ -53,12 +53,13 @@ Result<net::Endpoint> parse_endpoint(std::string_view text, const Options& optio
   return endpoint;
 }
 
-/// etcd's way to say that a member has not done the request: it has no leader to give it to.
+/// Whether a request has certainly not been done: there was no connection (the words of net/connect),
+/// or the member had no leader to give it to.
 bool not_done(const Error& error) {
   const std::string& message = error.message();
   return error.code() == Code::unavailable &&
-         (message == "etcdserver: no leader" || message == "etcdserver: not capable" ||
-          message == "etcdserver: server stopped");
+         (message.starts_with("dial ") || message == "etcdserver: no leader" ||
+          message == "etcdserver: not capable");
 }
 
 bool token_is_stale(const Error& error) {
@@ -151,7 +152,11 @@ Task<Result<std::string>> Client::Impl::persist(std::string_view path, std::stri
     auto reply = co_await once(path, message);
     if (reply) co_return reply;
     Cancellation* const mine = co_await this_cancellation();
-    if (mine != nullptr && mine->requested()) co_return reply;
+    if (mine != nullptr && mine->requested()) {
+      // Out of time, as likely as not: a member that hangs is not to be asked again first.
+      next_endpoint(endpoint);
+      co_return reply;
+    }
     if (token_is_stale(reply.error()) && !fresh_token) {
       fresh_token = true;
       continue;
@@ -167,15 +172,18 @@ Task<Result<std::string>> Client::Impl::persist(std::string_view path, std::stri
 }
 
 Task<Result<std::string>> Client::Impl::renew_once(std::string message) {
-  OUT_CO_CHECK(co_await login());
-  const auto stream = channel().stream(std::string(kKeepAlive), call_options());
   const std::size_t endpoint = current;
+  if (auto known = co_await login(); !known) {
+    next_endpoint(endpoint);
+    co_return std::unexpected(std::move(known).error());
+  }
+  const auto stream = channel().stream(std::string(kKeepAlive), call_options());
   auto sent = co_await stream->write(std::move(message));
   if (sent) stream->finish_writing();
   auto answer = co_await stream->read();
   if (answer && *answer) co_return std::move(**answer);
   if (answer) co_return fail(Code::unavailable, "etcd ended a lease's stream without an answer");
-  if (answer.error().code() == Code::unavailable) next_endpoint(endpoint);
+  next_endpoint(endpoint);
   if (token_is_stale(answer.error())) token.clear();
   co_return std::unexpected(std::move(answer).error());
 }

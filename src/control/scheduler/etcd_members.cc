@@ -171,9 +171,9 @@ Result<EtcdMembers::Seen> EtcdMembers::read(const components::etcd::RangeReply& 
   return seen;
 }
 
-// That all count the same is not enough: one may have gone and another come since one of them looked,
-// which then still has its place among the old ones. So each says again what it counts when it sees a
-// new key, having given its share up.
+// That all count the same is not enough: one may have gone and another come since one of them
+// looked, which then still has its place among the old ones. So each says again what it counts when
+// it sees a new key, having given its share up.
 Task<Result<>> EtcdMembers::settle(Seen seen) {
   const Roll& roll = seen.roll;
   const auto mine = roll.members.find(key_);

@@ -21,8 +21,8 @@ namespace outrigger::control::scheduler {
 /// Code::data_loss for bytes that are no such record.
 struct EtcdMember {
   Membership membership;
-  /// It writes its key again at each change of the replicas: ours do, upstream's only when their number
-  /// changes.
+  /// It writes its key again at each change of the replicas: ours do, upstream's only when their
+  /// number changes.
   bool repeats = false;
 };
 Result<EtcdMember> decode_member(std::string_view bytes);

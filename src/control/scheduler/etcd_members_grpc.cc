@@ -6,8 +6,8 @@ namespace outrigger::control::scheduler {
 
 namespace {
 
-// A field that upstream's record has not, and its programs pass over: whoever sets it says anew what
-// it sees at each change, not only when the number changes.
+// A field that upstream's record has not, and its programs pass over: whoever sets it says anew
+// what it sees at each change, not only when the number changes.
 constexpr int kRepeats = 1000;
 
 }  // namespace

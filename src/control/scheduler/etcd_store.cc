@@ -85,8 +85,8 @@ class EtcdStore final : public Store {
   Events* events_ = nullptr;
   EtcdIndex index_;
   std::optional<Share> share_;
-  /// The term that the events' owner knows: a share that is read anew is another one to it, for what
-  /// was begun before is not to be settled by what was read after.
+  /// The term that the events' owner knows: a share that is read anew is another one to it, for
+  /// what was begun before is not to be settled by what was read after.
   std::uint64_t serving_ = 0;
   bool told_ = false;  ///< The events' owner knows of the share, for the index is complete.
   Cancellation* term_ = nullptr;  ///< Of the share that is being served.

@@ -6,15 +6,15 @@
 
 #include "control/scheduler/store.h"
 
-/// How replicas share the jobs: each says which replicas it sees, and when all say the same, each has
-/// the jobs of its place in the order of their names (facts/wire_notes.md, section 21b). Who says
-/// something new has given up the share it had before.
+/// How replicas share the jobs: each says which replicas it sees, and when all say the same, each
+/// has the jobs of its place in the order of their names (facts/wire_notes.md, section 21b). Who
+/// says something new has given up the share it had before.
 namespace outrigger::control::scheduler {
 
 /// What a replica says of itself.
 struct Membership {
-  /// What it takes the replicas to be: their number, which is all that upstream's say, or where ours
-  /// are among themselves a digest(), which is another one if one goes and another comes.
+  /// What it takes the replicas to be: their number, which is all that upstream's say, or where
+  /// ours are among themselves a digest(), which is another one if one goes and another comes.
   std::uint64_t says = 0;
   /// Random: tells two processes with one id apart.
   std::uint64_t uid = 0;

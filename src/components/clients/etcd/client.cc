@@ -53,8 +53,8 @@ Result<net::Endpoint> parse_endpoint(std::string_view text, const Options& optio
   return endpoint;
 }
 
-/// Whether a request has certainly not been done: there was no connection (the words of net/connect),
-/// or the member had no leader to give it to.
+/// Whether a request has certainly not been done: there was no connection (the words of
+/// net/connect), or the member had no leader to give it to.
 bool not_done(const Error& error) {
   const std::string& message = error.message();
   return error.code() == Code::unavailable &&

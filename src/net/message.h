@@ -34,6 +34,7 @@ struct Peer {
   bool tls = false;
   std::string alpn;
   std::string certificate_der;  ///< The peer's leaf certificate; empty without client TLS.
+  std::string identity;         ///< What TlsOptions::identify says of it.
 };
 
 enum class HttpVersion : std::uint8_t { http10, http11, http2 };

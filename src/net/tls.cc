@@ -1,5 +1,7 @@
 #include "net/tls.h"
 
+#include <mutex>
+
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -21,6 +23,13 @@ using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using ContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
+
+/// One set of options; a connection keeps the one that it was made with.
+struct TlsSettings {
+  TlsOptions options;
+  std::string alpn;
+  ContextPtr context;
+};
 
 constexpr std::size_t kRecordBytes = 16 * 1024;
 
@@ -87,11 +96,24 @@ Result<> use_roots(SSL_CTX* context, const std::string& pem) {
   return {};
 }
 
+std::string to_der(X509* certificate) {
+  unsigned char* der = nullptr;
+  const int bytes = i2d_X509(certificate, &der);
+  std::string text;
+  if (bytes > 0) text.assign(reinterpret_cast<char*>(der), static_cast<std::size_t>(bytes));
+  OPENSSL_free(der);
+  return text;
+}
+
 /// TLS between an owner and a plain transport: two memory buffers and OpenSSL in the middle.
 class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
  public:
-  TlsTransport(std::unique_ptr<Transport> inner, SslPtr ssl, bool server)
-      : inner_(std::move(inner)), ssl_(std::move(ssl)), peer_(inner_->peer()) {
+  TlsTransport(std::unique_ptr<Transport> inner, std::shared_ptr<TlsSettings> settings, bool server)
+      : settings_(std::move(settings)),
+        inner_(std::move(inner)),
+        ssl_(SSL_new(settings_->context.get())),
+        peer_(inner_->peer()) {
+    SSL_set_app_data(ssl_.get(), this);
     in_ = BIO_new(BIO_s_mem());
     out_ = BIO_new(BIO_s_mem());
     SSL_set_bio(ssl_.get(), in_, out_);
@@ -104,6 +126,31 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   ~TlsTransport() override {
     loop_.withdraw(*this);
     if (gone_ != nullptr) *gone_ = true;
+  }
+
+  static TlsTransport& of(SSL* ssl) { return *static_cast<TlsTransport*>(SSL_get_app_data(ssl)); }
+
+  /// Client: whom the server must prove to be, and be told that it is asked for.
+  void expect(const std::string& server_name, bool check) {
+    in6_addr ignored{};
+    const bool is_address = inet_pton(AF_INET, server_name.c_str(), &ignored) == 1 ||
+                            inet_pton(AF_INET6, server_name.c_str(), &ignored) == 1;
+    if (!is_address) SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str());
+    if (!check) return;
+    if (is_address) {
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), server_name.c_str());
+    } else {
+      SSL_set1_host(ssl_.get(), server_name.c_str());
+    }
+  }
+
+  /// In the handshake: what TlsOptions::identify says.
+  void identified(const Result<std::string>& identity) {
+    if (identity) {
+      peer_.identity = *identity;
+    } else {
+      refusal_ = identity.error().message();
+    }
   }
 
   void start(Transport::Events& events) override {
@@ -250,8 +297,11 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
 
   Error handshake_error() {
     const long verified = SSL_get_verify_result(ssl_.get());
-    const std::string why =
-        verified != X509_V_OK ? X509_verify_cert_error_string(verified) : library_error();
+    std::string why = refusal_;
+    if (why.empty()) {
+      why = verified != X509_V_OK ? X509_verify_cert_error_string(verified) : library_error();
+    }
+    ERR_clear_error();
     return {Code::unavailable, "TLS handshake with " + peer_.address + ": " + why};
   }
 
@@ -269,22 +319,18 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
     SSL_get0_alpn_selected(ssl_.get(), &name, &size);
     peer_.alpn.assign(reinterpret_cast<const char*>(name), size);
     const X509Ptr leaf(SSL_get1_peer_certificate(ssl_.get()));
-    if (!leaf) return;
-    unsigned char* der = nullptr;
-    const int bytes = i2d_X509(leaf.get(), &der);
-    if (bytes > 0) {
-      peer_.certificate_der.assign(reinterpret_cast<char*>(der), static_cast<std::size_t>(bytes));
-    }
-    OPENSSL_free(der);
+    if (leaf) peer_.certificate_der = to_der(leaf.get());
   }
 
   Loop& loop_ = Loop::current();
+  const std::shared_ptr<TlsSettings> settings_;
   std::unique_ptr<Transport> inner_;
   SslPtr ssl_;
   BIO* in_ = nullptr;   // Owned by ssl_.
   BIO* out_ = nullptr;  // Owned by ssl_.
   Transport::Events* events_ = nullptr;
   Peer peer_;
+  std::string refusal_;
   std::string early_;  // Given to send() before the handshake ended.
   bool started_ = false;
   bool secured_ = false;
@@ -307,80 +353,119 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
   return status == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// Judges a chain as the library does by itself, then asks whose it is.
+int verify_identity(X509_STORE_CTX* verification, void* argument) {
+  if (X509_verify_cert(verification) != 1) return 0;
+  const auto& identify = static_cast<const TlsOptions*>(argument)->identify;
+  const auto identity = identify(to_der(X509_STORE_CTX_get0_cert(verification)));
+  void* const ssl = X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx());
+  TlsTransport::of(static_cast<SSL*>(ssl)).identified(identity);
+  if (identity) return 1;
+  X509_STORE_CTX_set_error(verification, X509_V_ERR_APPLICATION_VERIFICATION);
+  return 0;
+}
+
+void judge_by_identity(SSL_CTX* context, TlsOptions& options) {
+  SSL_CTX_set_cert_verify_callback(context, verify_identity, &options);
+  X509_VERIFY_PARAM* const rules = SSL_CTX_get0_param(context);
+  X509_VERIFY_PARAM_set_purpose(rules, X509_PURPOSE_ANY);
+  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+}
+
+int verify_mode(const TlsOptions& options, bool server) {
+  if (!server) return options.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+  if (options.require_client_certificate) return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  return options.ca_pem.empty() ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
+}
+
+Result<std::shared_ptr<TlsSettings>> make_settings(TlsOptions given, bool server) {
+  auto settings = std::make_shared<TlsSettings>();
+  settings->options = std::move(given);
+  TlsOptions& options = settings->options;
+  settings->context.reset(SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()));
+  SSL_CTX* const context = settings->context.get();
+  if (context == nullptr) return bad("context");
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  if (!options.certificate_chain_pem.empty()) {
+    OUT_CHECK(use_certificate(context, options));
+  }
+  if (!options.ca_pem.empty()) {
+    OUT_CHECK(use_roots(context, options.ca_pem));
+  } else if (!server) {
+    SSL_CTX_set_default_verify_paths(context);
+  }
+  SSL_CTX_set_verify(context, verify_mode(options, server), nullptr);
+  if (options.identify) judge_by_identity(context, options);
+  settings->alpn = alpn_wire(options.alpn);
+  if (settings->alpn.empty()) return settings;
+  if (server) {
+    SSL_CTX_set_alpn_select_cb(context, choose_alpn, &settings->alpn);
+  } else {
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(settings->alpn.data()),
+                            static_cast<unsigned int>(settings->alpn.size()));
+  }
+  return settings;
+}
+
 }  // namespace
 
 struct TlsContext::Impl {
-  TlsOptions options;
-  std::string alpn;
-  ContextPtr context;
+  Impl(std::shared_ptr<TlsSettings> first, bool for_server)
+      : server(for_server), settings_(std::move(first)) {}
 
-  Result<> set_up(const SSL_METHOD* method) {
-    context.reset(SSL_CTX_new(method));
-    if (!context) return bad("context");
-    SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-    SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
-    if (!options.certificate_chain_pem.empty()) {
-      OUT_CHECK(use_certificate(context.get(), options));
-    }
-    if (!options.ca_pem.empty()) {
-      OUT_CHECK(use_roots(context.get(), options.ca_pem));
-    }
-    alpn = alpn_wire(options.alpn);
-    return {};
+  std::shared_ptr<TlsSettings> settings() {
+    const std::lock_guard lock(mutex_);
+    return settings_;
   }
+  void set(std::shared_ptr<TlsSettings> settings) {
+    const std::lock_guard lock(mutex_);
+    settings_.swap(settings);
+  }
+
+  const bool server;
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<TlsSettings> settings_;
 };
 
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<TlsContext>> TlsContext::server(TlsOptions options) {
-  auto impl = std::make_unique<Impl>();
-  impl->options = std::move(options);
-  OUT_CHECK(impl->set_up(TLS_server_method()));
-  SSL_CTX* context = impl->context.get();
-  if (!impl->alpn.empty()) SSL_CTX_set_alpn_select_cb(context, choose_alpn, &impl->alpn);
-  int mode = SSL_VERIFY_NONE;
-  if (!impl->options.ca_pem.empty()) mode = SSL_VERIFY_PEER;
-  if (impl->options.require_client_certificate) {
-    mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-  }
-  SSL_CTX_set_verify(context, mode, nullptr);
+Result<std::shared_ptr<TlsContext>> TlsContext::make(TlsOptions options, bool server) {
+  OUT_TRY(auto settings, make_settings(std::move(options), server));
+  auto impl = std::make_unique<Impl>(std::move(settings), server);
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::server(TlsOptions options) {
+  return make(std::move(options), true);
 }
 
 Result<std::shared_ptr<TlsContext>> TlsContext::client(TlsOptions options) {
-  auto impl = std::make_unique<Impl>();
-  impl->options = std::move(options);
-  OUT_CHECK(impl->set_up(TLS_client_method()));
-  SSL_CTX* context = impl->context.get();
-  if (impl->options.ca_pem.empty()) SSL_CTX_set_default_verify_paths(context);
-  if (!impl->alpn.empty()) {
-    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(impl->alpn.data()),
-                            static_cast<unsigned int>(impl->alpn.size()));
-  }
-  SSL_CTX_set_verify(
-      context, impl->options.insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
-  return std::shared_ptr<TlsContext>(new TlsContext(std::move(impl)));
+  return make(std::move(options), false);
+}
+
+Result<> TlsContext::replace(TlsOptions options) {
+  OUT_TRY(auto settings, make_settings(std::move(options), impl_->server));
+  impl_->set(std::move(settings));
+  return {};
 }
 
 std::unique_ptr<Transport> TlsContext::accept(std::unique_ptr<Transport> inner) {
-  SslPtr ssl(SSL_new(impl_->context.get()));
-  return std::make_unique<TlsTransport>(std::move(inner), std::move(ssl), true);
+  return std::make_unique<TlsTransport>(std::move(inner), impl_->settings(), true);
 }
 
 std::unique_ptr<Transport> TlsContext::connect(std::unique_ptr<Transport> inner,
                                                std::string server_name) {
-  SslPtr ssl(SSL_new(impl_->context.get()));
-  in6_addr ignored{};
-  const bool is_address = inet_pton(AF_INET, server_name.c_str(), &ignored) == 1 ||
-                          inet_pton(AF_INET6, server_name.c_str(), &ignored) == 1;
-  if (is_address) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), server_name.c_str());
-  } else {
-    SSL_set_tlsext_host_name(ssl.get(), server_name.c_str());
-    SSL_set1_host(ssl.get(), server_name.c_str());
-  }
-  return std::make_unique<TlsTransport>(std::move(inner), std::move(ssl), false);
+  auto settings = impl_->settings();
+  const bool check_name = !settings->options.identify;
+  auto transport = std::make_unique<TlsTransport>(std::move(inner), std::move(settings), false);
+  transport->expect(server_name, check_name);
+  return transport;
 }
 
 }  // namespace outrigger::net

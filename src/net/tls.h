@@ -1,7 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/transport.h"
@@ -23,6 +25,12 @@ struct TlsOptions {
   /// Client: let the server ask for renegotiation never/once/freely; only "never" is served with
   /// TLS 1.3.
   bool allow_renegotiation = false;
+  /// Says who a peer is by its certificate, once its chain has been verified against `ca_pem`; the
+  /// error refuses the peer. For identities that are not host names (SPIFFE): with it a client does
+  /// not check the server's name, a certificate may be of any purpose, an anchor need not be a
+  /// root, and sessions are not resumed, so that each connection is judged by the trust of its day.
+  /// Called on any loop.
+  std::function<Result<std::string>(std::string_view certificate_der)> identify;
 };
 
 /// Keys, trust and settings of TLS 1.2 and 1.3, shared by any number of connections. Thread-safe.
@@ -33,6 +41,10 @@ class TlsContext {
   static Result<std::shared_ptr<TlsContext>> client(TlsOptions options);
   ~TlsContext();
 
+  /// From now on new connections are made with these options; those that are there stay as they
+  /// are. After an error everything is as it was. For certificates that are renewed.
+  Result<> replace(TlsOptions options);
+
   /// Wraps a plain transport. The handshake runs once the result is started; on_secured() tells of
   /// its end, on_error() of its failure (with the reason the TLS library gives).
   std::unique_ptr<Transport> accept(std::unique_ptr<Transport> inner);
@@ -42,6 +54,7 @@ class TlsContext {
  private:
   struct Impl;
   explicit TlsContext(std::unique_ptr<Impl> impl);
+  static Result<std::shared_ptr<TlsContext>> make(TlsOptions options, bool server);
   std::unique_ptr<Impl> impl_;
 };
 

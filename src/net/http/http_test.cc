@@ -315,6 +315,75 @@ TEST(Tls, AlpnChoosesTheVersionAndTheNameIsVerified) {
   with_client([&](Client& client) { return distrust(client, to); });
 }
 
+Task<void> end_of_greeting(Client& client, Endpoint to, std::string* said) {
+  auto answer = co_await fetch(client, std::move(to), make_request("GET", "/echo"));
+  *said = answer ? "200" : answer.error().message();
+}
+
+TlsOptions identified(const std::pair<std::string, std::string>& self, const std::string& trusted) {
+  TlsOptions options;
+  options.certificate_chain_pem = self.first;
+  options.private_key_pem = self.second;
+  options.ca_pem = trusted;
+  options.alpn = {"h2"};
+  options.identify = [](std::string_view der) -> Result<std::string> {
+    return "certificate of " + std::to_string(der.size()) + " bytes";
+  };
+  return options;
+}
+
+TEST(Tls, PeersAreJudgedByWhoTheyAreAndNotByTheirName) {
+  const auto here = self_signed();
+  const auto there = self_signed();
+  ServerOptions options;
+  TlsOptions server = identified(here, there.first);
+  server.require_client_certificate = true;
+  options.tls = TlsContext::server(server).value();
+  Fixture fixture(options);
+  std::string said;
+  const auto greet = [&](const TlsOptions& client) {
+    fixture.client_tls = TlsContext::client(client).value();
+    Endpoint to = fixture.endpoint(Endpoint::Protocol::negotiate);
+    to.server_name = "a name of no certificate";
+    with_client([&](Client& one) { return end_of_greeting(one, to, &said); });
+    return said;
+  };
+  EXPECT_EQ(greet(identified(there, here.first)), "200");
+  TlsOptions picky = identified(there, here.first);
+  picky.identify = [](std::string_view) -> Result<std::string> {
+    return fail(Code::permission_denied, "this is not whom I wanted");
+  };
+  EXPECT_TRUE(greet(picky).contains("this is not whom I wanted")) << said;
+  TlsOptions anonymous = identified(there, here.first);
+  anonymous.certificate_chain_pem.clear();
+  EXPECT_NE(greet(anonymous), "200");
+  EXPECT_NE(greet(identified(here, here.first)), "200");
+}
+
+TEST(Tls, RenewedOptionsAreThoseOfNewConnections) {
+  const auto first = self_signed();
+  const auto second = self_signed();
+  ServerOptions options;
+  options.tls = TlsContext::server(identified(first, first.first)).value();
+  Fixture fixture(options);
+  std::string said;
+  const auto greet = [&](const std::string& trusted) {
+    fixture.client_tls = TlsContext::client(identified(first, trusted)).value();
+    const Endpoint to = fixture.endpoint(Endpoint::Protocol::negotiate);
+    with_client([&](Client& one) { return end_of_greeting(one, to, &said); });
+    return said == "200";
+  };
+  EXPECT_TRUE(greet(first.first));
+  EXPECT_FALSE(greet(second.first));
+  EXPECT_TRUE(options.tls->replace(identified(second, first.first)));
+  EXPECT_FALSE(greet(first.first));
+  EXPECT_TRUE(greet(second.first));
+  TlsOptions broken;
+  broken.certificate_chain_pem = "none";
+  EXPECT_FALSE(options.tls->replace(broken));
+  EXPECT_TRUE(greet(second.first));
+}
+
 /// A transport whose bytes the test carries over by hand, paused or not.
 class HandTransport final : public Transport {
  public:

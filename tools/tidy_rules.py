@@ -13,7 +13,7 @@ COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 70
 LINES_MAX = {".h": 250, ".cc": 600}
 
-LAYERS = ["base", "net", "resources", "components", "runtime"]
+LAYERS = ["base", "net", "security", "resources", "components", "runtime"]
 TOPS = ["control", "cli", "dashboard"]
 # Parts of runtime/ that every building block may use.
 SHARED = {"api", "app", "core", "filters", "options", "peers", "processor", "resiliency", "security",
@@ -65,7 +65,7 @@ def _room(path):
 
 
 def layers(file, _tree):
-    """base < net < resources < components < runtime < {control, cli, dashboard} < main."""
+    """base < net < security < resources < components < runtime < {control, cli, dashboard} < main."""
     room = _room(file.path)
     if not room:
         return

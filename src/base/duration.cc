@@ -199,7 +199,7 @@ Result<CalendarDuration> parse_iso8601_duration(std::string_view text) {
   if (text[0] == 'R') {
     const auto slash = text.find('/');
     const auto digits = text.substr(1, slash == std::string_view::npos ? slash : slash - 1);
-    const auto count = parse_int<int>(digits);
+    const auto count = parse_int<std::int64_t>(digits);
     if (!count) return bad_iso(all);
     // Upstream's -1 is "no limit".
     if (*count != -1) result.repetitions = count;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct CalendarDuration {
   int days = 0;
   std::chrono::nanoseconds rest{0};
   /// From the prefix "R<n>/"; nullopt means no limit was given.
-  std::optional<int> repetitions;
+  std::optional<std::int64_t> repetitions;
 
   bool operator==(const CalendarDuration&) const = default;
   [[nodiscard]] bool is_zero() const noexcept {

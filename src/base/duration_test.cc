@@ -88,13 +88,15 @@ TEST(Duration, IsoDurationsHaveCalendarPartsAndRepetitions) {
   EXPECT_EQ(*parse_iso8601_duration("R3/"), (CalendarDuration{0, 0, 0, nanoseconds(0), 3}));
   EXPECT_EQ(*parse_iso8601_duration("R0/PT1S"), (CalendarDuration{0, 0, 0, seconds(1), 0}));
   EXPECT_EQ(parse_iso8601_duration("R-1/PT1S")->repetitions, std::nullopt);
+  EXPECT_EQ(parse_iso8601_duration("R999999999999/PT1S")->repetitions, 999999999999);
   EXPECT_EQ(*parse_iso8601_duration("PT"), CalendarDuration{});
   EXPECT_EQ(*parse_iso8601_duration("PT5"), CalendarDuration{});
 }
 
 TEST(Duration, MalformedIsoDurationsAreRefused) {
-  for (const char* bad : {"", "P", "1Y", "R/PT1S", "R", "Rx/PT1S", "R5/X", "PT1Y", "P1H", "PY",
-                          "P1.5D", "P1T5S", "R99999999999/PT1S", "PT99999999999S", "p1Y"}) {
+  for (const char* bad :
+       {"", "P", "1Y", "R/PT1S", "R", "Rx/PT1S", "R5/X", "PT1Y", "P1H", "PY", "P1.5D", "P1T5S",
+        "R99999999999999999999/PT1S", "PT99999999999S", "p1Y"}) {
     const auto parsed = parse_iso8601_duration(bad);
     EXPECT_FALSE(parsed) << bad;
   }

@@ -48,6 +48,18 @@ Task<void> run_limited(Task<void> task, Semaphore& slots) {
   if (slot) slots.release();
 }
 
+Task<Result<>> to_its_end(Task<void> task) {
+  co_await std::move(task);
+  co_return Result<>();
+}
+
+Task<void> run_on_one(Loop* loop, const std::function<Task<void>(unsigned)>* work, unsigned index) {
+  std::move_only_function<Task<Result<>>()> make = [work, index] {
+    return to_its_end((*work)(index));
+  };
+  [[maybe_unused]] auto done = co_await call_on<void>(*loop, std::move(make));
+}
+
 }  // namespace
 
 Task<void> Scope::join() {
@@ -61,6 +73,12 @@ Task<void> run_all(std::vector<Task<void>> tasks, std::size_t limit) {
   Semaphore slots(limit == 0 ? tasks.size() + 1 : limit);
   for (Task<void>& task : tasks) scope.spawn(run_limited(std::move(task), slots));
   co_await scope.join();
+}
+
+Task<void> run_on_all(Loops& loops, std::function<Task<void>(unsigned index)> work) {
+  std::vector<Task<void>> all;
+  for (unsigned i = 0; i < loops.size(); ++i) all.push_back(run_on_one(&loops[i], &work, i));
+  co_await run_all(std::move(all));
 }
 
 namespace detail {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "base/sync.h"
@@ -88,6 +89,10 @@ inline void run_on(Loop& loop, Task<void> task) {
   loop.run_until([&] { return started && scope.running() == 0; });
   OUT_ASSERT(started);
 }
+
+/// Runs `work(i)` on the loop of each index, all at once, and returns when all have ended. A
+/// cancellation is handed over to all of them.
+Task<void> run_on_all(Loops& loops, std::function<Task<void>(unsigned index)> work);
 
 /// Runs `make()` on another loop and gives its result back on this one. A cancellation here is
 /// passed over there; this call returns when the task there has ended. `make` and the result are

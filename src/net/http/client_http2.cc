@@ -119,7 +119,7 @@ class Http2Client final : public ClientConnection,
     if (gone_) return;
     heard_ = loop_.now();
     auto fed = session_.feed(bytes);
-    if (!fed) broken_ = std::move(fed).error();
+    if (!fed) broken_ = Error(code_of_offence(), fed.error().message());
     for (Http2Call* call : arrived_) {
       if (call != nullptr) call->deliver();
     }
@@ -190,9 +190,18 @@ class Http2Client final : public ClientConnection,
   void after_write() {
     if (gone_) return;
     if (broken_) return fail(*broken_);
-    if (session_.done()) {
+    if (!session_.done()) return;
+    if (calls_.empty()) {
       fail(Error(Code::unavailable, transport_->peer().address + " ended the HTTP/2 connection"));
+    } else {  // The session has ended it, because of the peer.
+      fail(Error(code_of_offence(), transport_->peer().address + " breaks the rules of HTTP/2"));
     }
+  }
+
+  // A peer that speaks HTTP/2, and then says what cannot be read, may have processed its requests,
+  // and would say the same again. One that never spoke it has processed nothing.
+  [[nodiscard]] Code code_of_offence() const noexcept {
+    return ready_.is_set() ? Code::internal : Code::unavailable;
   }
 
   void fail(const Error& error) {

@@ -157,6 +157,22 @@ TEST(HttpClient, ARequestAboveTheLastStreamOfAGoawayIsSentAgainOnAnotherConnecti
   EXPECT_EQ(peer->connections(), 2U);
 }
 
+TEST(HttpClient, AnAnswerThatCannotBeReadIsNoSignThatTheRequestWasNotProcessed) {
+  Loop loop;
+  std::optional<Peer2> peer;
+  auto scenario = [](std::optional<Peer2>& one) -> Task<std::string> {
+    one.emplace([](http2::Session&, http2::Stream&, Transport& transport, int) {
+      // HEADERS of stream 1 with a field that HPACK has no place for.
+      transport.send(std::string("\0\0\x1\x1\x5\0\0\0\x1\x80", 10));
+      return true;
+    });
+    auto answer = co_await post_to(one->endpoint(), "x");
+    co_return answer;
+  };
+  EXPECT_EQ(run_on(loop, scenario(peer)), "Internal");
+  EXPECT_EQ(peer->heads(), 1);
+}
+
 TEST(HttpClient, ARefusedRequestWithAStreamIsSentAgainIfNothingOfItIsUsedUp) {
   Loop loop;
   for (const bool early : {false, true}) {

@@ -11,29 +11,11 @@ namespace {
 const Logger log("dapr.runtime.actor");
 const Logger scheduler_log("dapr.runtime.actor.reminders.scheduler");
 
-/// Runs `work(service)`, a task, on the loop of each service, all at once.
-template <class Work>
-Task<void> on_one(Loop* loop, Service* service, Work work) {
-  std::move_only_function<Task<Result<>>()> make = [service, &work] { return work(service); };
-  // A call that cannot fail, and must be made on every loop.
-  Cancellation never;
-  [[maybe_unused]] auto done = co_await call_on<void>(*loop, std::move(make)).under(never);
-}
-
-template <class Work>
-Task<void> on_all(Loops* loops, const std::vector<Service*>* services, Work work) {
-  std::vector<Task<void>> all;
-  for (unsigned i = 0; i < services->size(); ++i) {
-    all.push_back(on_one(&(*loops)[i], (*services)[i], work));
-  }
-  co_await run_all(std::move(all));
-}
-
-Task<Result<>> connect_one(Service* service, std::vector<Router::Home> homes, Service::Register add,
-                           Service::Unregister remove) {
+Task<void> connect_one(Service* service, std::vector<Router::Home> homes, Service::Register add,
+                       Service::Unregister remove) {
   service->set_homes(std::move(homes));
   service->set_registration(std::move(add), std::move(remove));
-  co_return Result<>();
+  co_return;
 }
 
 /// From any loop: host->add().
@@ -57,33 +39,23 @@ Task<void> remove_from_stream(Loop* home, Host* host, std::vector<std::string> t
   [[maybe_unused]] auto removed = co_await call_on<void>(*home, std::move(remove));
 }
 
-Task<Result<>> add_one(Service* service, std::shared_ptr<const Hosting> hosting, Host::Way way) {
+Task<void> add_one(Service* service, std::shared_ptr<const Hosting> hosting, Host::Way way) {
   Callbacks* const callbacks =
       way == Host::Way::http ? &service->http_callbacks() : &service->stream_callbacks();
   for (const auto& [type, settings] : hosting->types) {
     service->life().add_type(type, settings, callbacks);
   }
-  co_return Result<>();
+  co_return;
 }
 
-Task<Result<>> remove_one(Service* service, std::vector<std::string> types) {
-  co_await service->life().remove_types(std::move(types));
-  co_return Result<>();
-}
-
-Task<Result<>> register_one(Service* service, bool registered) {
+Task<void> register_one(Service* service, bool registered) {
   service->set_registered(registered);
-  co_return Result<>();
+  co_return;
 }
 
-Task<Result<>> stop_one(Service* service) {
-  co_await service->stop();
-  co_return Result<>();
-}
-
-Task<Result<>> store_one(Service* service, std::optional<std::string> store) {
+Task<void> store_one(Service* service, std::optional<std::string> store) {
   service->state().set_store(std::move(store));
-  co_return Result<>();
+  co_return;
 }
 
 Task<Result<std::vector<Life::Count>>> count_one(Service* service) {
@@ -92,7 +64,7 @@ Task<Result<std::vector<Life::Count>>> count_one(Service* service) {
 
 }  // namespace
 
-Host::Host(Loops& loops, std::vector<Service*> services, placement::Client* placement,
+Host::Host(Loops& loops, std::vector<Service*> services, placement::Registration* placement,
            Settings settings)
     : loops_(loops), services_(std::move(services)), placement_(placement), settings_(settings) {
   if (placement_ == nullptr) {
@@ -118,10 +90,10 @@ Task<void> Host::connect() {
   Service::Unregister remove = [home, this](std::vector<std::string> types) {
     return remove_from_stream(home, this, std::move(types));
   };
-  auto work = [homes, add, remove](Service* service) {
+  Work work = [homes, add, remove](Service* service) {
     return connect_one(service, homes, add, remove);
   };
-  co_await on_all(&loops_, &services_, work);
+  co_await on_all(std::move(work));
 }
 
 Task<void> Host::start(std::optional<std::string> store) {
@@ -133,11 +105,18 @@ Task<void> Host::start(std::optional<std::string> store) {
         "Actor state store not configured - actor hosting disabled until one is configured, but "
         "invocation enabled");
   }
-  auto work = [store](Service* service) { return store_one(service, store); };
-  co_await on_all(&loops_, &services_, work);
+  Work work = [store](Service* service) { return store_one(service, store); };
+  co_await on_all(std::move(work));
   // With a store the first report is to have the types, which are not known yet.
   if (!has_store_ || registered_) advertise();
   log.info("Actor runtime started");
+}
+
+// Cannot fail, and is done on every loop even if this task is cancelled.
+Task<void> Host::on_all(Work work) {
+  Cancellation never;
+  auto on_one = [this, work = std::move(work)](unsigned i) { return work(services_[i]); };
+  co_await run_on_all(loops_, std::move(on_one)).under(never);
 }
 
 void Host::advertise() {
@@ -148,31 +127,36 @@ void Host::advertise() {
 
 Task<void> Host::set_registered(bool registered) {
   registered_ = registered;
-  auto work = [registered](Service* service) { return register_one(service, registered); };
-  co_await on_all(&loops_, &services_, work);
+  Work work = [registered](Service* service) { return register_one(service, registered); };
+  co_await on_all(std::move(work));
 }
 
 Task<Result<>> Host::add(AppConfig config, Way way) {
   if (placement_ == nullptr || closing_) co_return Result<>();
   if (way == Way::http) app_types_ = config.entities;
-  auto hosting = make_hosting(config, settings_.dissemination_timeout);
+  Result<> hosted;
+  if (!config.entities.empty()) hosted = co_await host(std::move(config), way);
+  // Whatever became of it: the application has said what there is to say, and calls may go on.
+  co_await set_registered(true);
+  advertise();
+  co_return hosted;
+}
+
+Task<Result<>> Host::host(AppConfig config, Way way) {
+  OUT_CO_TRY(auto hosting, make_hosting(config, settings_.dissemination_timeout));
   for (const std::string& type : config.entities) {
     if (std::ranges::find(types_, type) == types_.end()) types_.push_back(type);
   }
-  if (hosting && has_store_ && !hosting->types.empty()) {
-    log.info("Registering hosted actors: [", join(config.entities, " "), "]");
-    auto shared = std::make_shared<const Hosting>(*hosting);
-    auto work = [shared, way](Service* service) { return add_one(service, shared, way); };
-    co_await on_all(&loops_, &services_, work);
-    placement::Drain drain;
-    drain.wait = hosting->drain_rebalanced;
-    drain.timeout = hosting->drain_timeout;
-    drain.timeout_by_type = hosting->drain_timeouts;
-    placement_->set_drain(std::move(drain));
-  }
-  co_await set_registered(true);
-  advertise();
-  if (!hosting) co_return std::unexpected(std::move(hosting).error());
+  if (!has_store_) co_return Result<>();
+  log.info("Registering hosted actors: [", join(config.entities, " "), "]");
+  auto shared = std::make_shared<const Hosting>(std::move(hosting));
+  Work work = [shared, way](Service* service) { return add_one(service, shared, way); };
+  co_await on_all(std::move(work));
+  placement::Drain drain;
+  drain.wait = shared->drain_rebalanced;
+  drain.timeout = shared->drain_timeout;
+  drain.timeout_by_type = shared->drain_timeouts;
+  placement_->set_drain(std::move(drain));
   co_return Result<>();
 }
 
@@ -183,8 +167,8 @@ Task<void> Host::remove(std::vector<std::string> types) {
   });
   // Placement first, so that nobody is sent here any more.
   advertise();
-  auto work = [types](Service* service) { return remove_one(service, types); };
-  co_await on_all(&loops_, &services_, work);
+  Work work = [types](Service* service) { return service->life().remove_types(types); };
+  co_await on_all(std::move(work));
   // Others may have been added meanwhile, or there were more.
   co_await set_registered(!types_.empty());
 }
@@ -223,8 +207,8 @@ Task<void> Host::close() {
   closing_ = true;
   if (placement_ != nullptr && opened_) co_await placement_->close();
   if (placement_ != nullptr) log.info("Actor runtime shutting down");
-  auto work = [](Service* service) { return stop_one(service); };
-  co_await on_all(&loops_, &services_, work);
+  Work work = [](Service* service) { return service->stop(); };
+  co_await on_all(std::move(work));
 }
 
 }  // namespace outrigger::runtime::actors

@@ -13,7 +13,7 @@ class Host {
     Duration dissemination_timeout = std::chrono::seconds(30);
   };
   /// One service a loop, in their order. `placement` nullptr: there are no actors here.
-  Host(Loops& loops, std::vector<Service*> services, placement::Client* placement,
+  Host(Loops& loops, std::vector<Service*> services, placement::Registration* placement,
        Settings settings);
   /// close() must have ended.
   ~Host();
@@ -46,12 +46,15 @@ class Host {
   Task<void> close();
 
  private:
+  using Work = std::function<Task<void>(Service*)>;
+  Task<void> on_all(Work work);
+  Task<Result<>> host(AppConfig config, Way way);
   void advertise();
   Task<void> set_registered(bool registered);
 
   Loops& loops_;
   std::vector<Service*> services_;
-  placement::Client* placement_;
+  placement::Registration* placement_;
   Settings settings_;
   std::vector<std::string> types_;
   std::vector<std::string> app_types_;

@@ -205,7 +205,7 @@ void Life::watch_idle(Type& type) {
 void Life::sweep(TypeIndex index) {
   Type& type = *types_[index];
   const TimePoint now = Loop::current().now();
-  while (retiring_ < settings_.deactivations_max) {
+  while (!closing_ && retiring_ < settings_.deactivations_max) {
     auto* oldest = table_.oldest(index);
     if (oldest == nullptr) return;
     if (oldest->idle_at() > now) return watch_idle(type);
@@ -325,7 +325,8 @@ Task<void> Life::remove_types(std::vector<std::string> types) {
 }
 
 Task<void> Life::close() {
-  scope_.cancel();
+  // Those who are told that they go are told to the end: each has its limit.
+  closing_ = true;
   for (TypeIndex type = 0; type < types_.size(); ++type) {
     types_[type]->idle.stop();
     co_await halt(type, Running::cancelled, false);

@@ -85,6 +85,7 @@ class Life final : public placement::Listener {
   Table table_;
   std::vector<std::unique_ptr<Type>> types_;
   std::size_t retiring_ = 0;
+  bool closing_ = false;
   Scope scope_;
 };
 

@@ -1,75 +1,24 @@
 #include "runtime/actors/life.h"
 
-#include <map>
-#include <set>
-
 #include <gtest/gtest.h>
 
 #include "runtime/actors/errors.h"
+#include "runtime/actors/fakes_testing.h"
 
 namespace outrigger::runtime::actors {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// An application: notes what it is told, and lets calls of some methods wait.
-class FakeApp final : public Callbacks {
- public:
-  Task<Result<Reply>> invoke(InvocationPtr call, std::string reentrancy_id) override {
-    const std::string name = call->actor.key() + "/" + call->request.method;
-    seen.push_back("begin " + name);
-    ids.push_back(reentrancy_id);
-    ++inside[call->actor.key()];
-    most = std::max(most, inside[call->actor.key()]);
-    Result<> ended;
-    while (holding.contains(call->request.method) && ended) ended = co_await released.wait();
-    --inside[call->actor.key()];
-    seen.push_back("end " + name);
-    if (!ended) co_return std::unexpected(std::move(ended).error());
-    Reply reply;
-    reply.status = 200;
-    co_return reply;
-  }
-  Task<Result<Fired>> fire(ReminderPtr reminder, std::string) override {
-    seen.push_back("fire " + reminder->key());
-    co_return Fired::done;
-  }
-  Task<Result<>> deactivate(ActorRef actor) override {
-    seen.push_back("deactivate " + actor.key());
-    told.notify_all();
-    while (slow_to_deactivate) {
-      OUT_CO_CHECK(co_await released.wait());
-    }
-    co_return Result<>();
-  }
-  void release(const std::string& method) {
-    holding.erase(method);
-    released.notify_all();
-  }
-
-  std::vector<std::string> seen, ids;
-  std::map<std::string, int> inside;
-  int most = 0;
-  std::set<std::string> holding;
-  bool slow_to_deactivate = false;
-  Signal released;
-  Signal told;  ///< Of a deactivation.
-};
+using testing::FakeApp;
+using testing::invocation;
 
 struct World {
-  World() {
+  explicit World(Duration limit = 30s) {
     Life::Settings settings;
-    settings.deactivation_limit = 20ms;
+    settings.deactivation_limit = limit;
     life = std::make_unique<Life>(settings, metrics);
   }
   void host(std::string type, TypeSettings settings = {}) { life->add_type(type, settings, &app); }
-  static InvocationPtr invocation(std::string id, std::string method, std::string reentrancy = "") {
-    auto call = std::make_shared<Invocation>();
-    call->actor = {"cat", std::move(id)};
-    call->request.method = std::move(method);
-    if (!reentrancy.empty()) call->request.metadata.add(kReentrancyHeader, reentrancy);
-    return call;
-  }
   /// Notes how the call ended: "ok", "closed" or the message.
   Task<void> call(InvocationPtr call) {
     auto reply = co_await life->call(call);
@@ -114,9 +63,9 @@ TEST(Life, OneTurnAtATimeInAnActorAndManyActorsAtOnce) {
   world.host("cat");
   world.app.holding = {"slow"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("1", "slow")));
-    w.scope.spawn(w.call(World::invocation("1", "next")));
-    w.scope.spawn(w.call(World::invocation("2", "other")));
+    w.scope.spawn(w.call(invocation("1", "slow")));
+    w.scope.spawn(w.call(invocation("1", "next")));
+    w.scope.spawn(w.call(invocation("2", "other")));
     EXPECT_EQ(w.ends, (std::map<std::string, std::string>{{"other", "ok"}}));
     w.app.release("slow");
     co_await w.scope.join();
@@ -132,9 +81,9 @@ TEST(Life, AReentrantCallSharesTheTurnUpToTheDepth) {
   world.host("cat", TypeSettings{1h, true, 2});
   world.app.holding = {"outer", "inner"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("1", "outer", "chain")));
-    w.scope.spawn(w.call(World::invocation("1", "inner", "chain")));
-    w.scope.spawn(w.call(World::invocation("1", "deepest", "chain")));
+    w.scope.spawn(w.call(invocation("1", "outer", "chain")));
+    w.scope.spawn(w.call(invocation("1", "inner", "chain")));
+    w.scope.spawn(w.call(invocation("1", "deepest", "chain")));
     EXPECT_EQ(w.app.most, 2);
     EXPECT_EQ(w.ends["deepest"], "maximum stack depth exceeded");
     w.app.release("outer");
@@ -149,8 +98,8 @@ TEST(Life, AReentrantTypeGetsAnIdIfTheCallHasNone) {
   World world;
   world.host("cat", TypeSettings{1h, true, 2});
   world.play([](World& w) -> Task<void> {
-    co_await w.call(World::invocation("1", "m"));
-    co_await w.call(World::invocation("1", "n", "mine"));
+    co_await w.call(invocation("1", "m"));
+    co_await w.call(invocation("1", "n", "mine"));
   });
   ASSERT_EQ(world.app.ids.size(), 2U);
   EXPECT_EQ(world.app.ids[0].size(), 36U);
@@ -162,8 +111,8 @@ TEST(Life, IdsMeanNothingToATypeThatIsNotReentrant) {
   world.host("cat");
   world.app.holding = {"outer"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("1", "outer", "chain")));
-    w.scope.spawn(w.call(World::invocation("1", "inner", "chain")));
+    w.scope.spawn(w.call(invocation("1", "outer", "chain")));
+    w.scope.spawn(w.call(invocation("1", "inner", "chain")));
     EXPECT_EQ(w.app.most, 1);
     EXPECT_EQ(w.app.ids.front(), "");
     w.app.release("outer");
@@ -176,8 +125,8 @@ TEST(Life, AnIdleActorIsDeactivatedAndABusyOneIsNot) {
   world.host("cat", TypeSettings{20ms, false, 32});
   world.app.holding = {"long"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("busy", "long")));
-    co_await w.call(World::invocation("idle", "m"));
+    w.scope.spawn(w.call(invocation("busy", "long")));
+    co_await w.call(invocation("idle", "m"));
     co_await w.wait_deactivated("cat||idle");
     EXPECT_FALSE(w.life->is_active({"cat", "idle"}));
     EXPECT_TRUE(w.life->is_active({"cat", "busy"}));
@@ -192,8 +141,8 @@ TEST(Life, AnIdleTimeoutOfNothingEndsAnActorWithItsCallAndNotBefore) {
   world.host("cat", TypeSettings{0s, false, 32});
   world.app.holding = {"long"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("busy", "long")));
-    co_await w.call(World::invocation("idle", "m"));
+    w.scope.spawn(w.call(invocation("busy", "long")));
+    co_await w.call(invocation("idle", "m"));
     co_await w.wait_deactivated("cat||idle");
     EXPECT_TRUE(w.life->is_active({"cat", "busy"}));
     w.app.release("long");
@@ -208,9 +157,9 @@ TEST(Life, WhatHasMovedIsHaltedWhenItsTurnEndsAndWhoWaitsIsSentElsewhere) {
   world.app.holding = {"long"};
   world.life->set_hosts([](std::string_view, std::string_view id) { return id == "stays"; });
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("moves", "long")));
-    w.scope.spawn(w.call(World::invocation("moves", "waits")));
-    co_await w.call(World::invocation("stays", "m"));
+    w.scope.spawn(w.call(invocation("moves", "long")));
+    w.scope.spawn(w.call(invocation("moves", "waits")));
+    co_await w.call(invocation("stays", "m"));
     std::vector<std::string> types{"cat", "unknown"};
     w.scope.spawn(w.life->halt_moved(std::move(types)));
     co_await w.wait_end("waits");
@@ -229,18 +178,18 @@ TEST(Life, ACallThatComesDuringDeactivationWaitsAndActivatesAnew) {
   world.host("cat");
   world.app.slow_to_deactivate = true;
   world.play([](World& w) -> Task<void> {
-    co_await w.call(World::invocation("1", "before"));
+    co_await w.call(invocation("1", "before"));
     w.scope.spawn(w.life->halt_all());
-    w.scope.spawn(w.call(World::invocation("1", "after")));
+    w.scope.spawn(w.call(invocation("1", "after")));
     EXPECT_FALSE(w.ends.contains("after"));
     w.app.slow_to_deactivate = false;
     w.app.released.notify_all();
     co_await w.scope.join();
     EXPECT_EQ(w.ends["after"], "ok");
   });
-  const std::vector<std::string> expected{"begin cat||1/before", "end cat||1/before",
-                                          "deactivate cat||1",   "begin cat||1/after",
-                                          "end cat||1/after",    "deactivate cat||1"};
+  const std::vector<std::string> expected{
+      "begin cat||1/before", "end cat||1/before", "deactivate cat||1", "deactivated cat||1",
+      "begin cat||1/after",  "end cat||1/after",  "deactivate cat||1", "deactivated cat||1"};
   EXPECT_EQ(world.app.seen, expected);
 }
 
@@ -248,24 +197,39 @@ TEST(Life, AHaltThatIsCancelledTellsTheApplicationAllTheSame) {
   World world;
   world.host("cat");
   world.play([](World& w) -> Task<void> {
-    co_await w.call(World::invocation("1", "m"));
+    co_await w.call(invocation("1", "m"));
     Cancellation given_up;
     given_up.request();
     co_await w.life->halt_all().under(given_up);
-    EXPECT_EQ(w.app.seen.back(), "deactivate cat||1");
+    EXPECT_EQ(w.app.seen.back(), "deactivated cat||1");
     EXPECT_FALSE(w.life->is_active({"cat", "1"}));
   });
 }
 
 TEST(Life, AnApplicationThatDoesNotAnswerHoldsUpADeactivationOnlySoLong) {
-  World world;
+  World world(20ms);
   world.host("cat");
   world.app.slow_to_deactivate = true;
   world.play([](World& w) -> Task<void> {
-    co_await w.call(World::invocation("1", "m"));
+    co_await w.call(invocation("1", "m"));
     co_await w.life->halt_all();
     EXPECT_FALSE(w.life->is_active({"cat", "1"}));
   });
+}
+
+TEST(Life, TheEndCutsNoDeactivationShortThatHasBegun) {
+  World world;
+  world.host("cat", TypeSettings{0s, false, 32});
+  world.app.slow_to_deactivate = true;
+  world.play([](World& w) -> Task<void> {
+    co_await w.call(invocation("1", "m"));
+    co_await w.wait_deactivated("cat||1");
+    w.scope.spawn(w.life->close());
+    w.app.slow_to_deactivate = false;
+    w.app.released.notify_all();
+    co_await w.scope.join();
+  });
+  EXPECT_EQ(world.app.seen.back(), "deactivated cat||1");
 }
 
 TEST(Life, RemovingATypeCancelsItsCallsAndRefusesNewOnes) {
@@ -273,11 +237,11 @@ TEST(Life, RemovingATypeCancelsItsCallsAndRefusesNewOnes) {
   world.host("cat");
   world.app.holding = {"long"};
   world.play([](World& w) -> Task<void> {
-    w.scope.spawn(w.call(World::invocation("1", "long")));
-    w.scope.spawn(w.call(World::invocation("1", "waits")));
+    w.scope.spawn(w.call(invocation("1", "long")));
+    w.scope.spawn(w.call(invocation("1", "waits")));
     std::vector<std::string> types{"cat"};
     co_await w.life->remove_types(std::move(types));
-    co_await w.call(World::invocation("1", "late"));
+    co_await w.call(invocation("1", "late"));
     co_await w.scope.join();
     EXPECT_EQ(w.ends["long"], "closed");
     EXPECT_EQ(w.ends["waits"], "closed");
@@ -293,9 +257,9 @@ TEST(Life, WhoGivesUpWaitingLeavesTheTurnToTheNext) {
   world.app.holding = {"long"};
   world.play([](World& w) -> Task<void> {
     Cancellation impatient;
-    w.scope.spawn(w.call(World::invocation("1", "long")));
-    w.scope.spawn(w.call(World::invocation("1", "gives-up")), impatient);
-    w.scope.spawn(w.call(World::invocation("1", "next")));
+    w.scope.spawn(w.call(invocation("1", "long")));
+    w.scope.spawn(w.call(invocation("1", "gives-up")), impatient);
+    w.scope.spawn(w.call(invocation("1", "next")));
     impatient.request();
     co_await w.wait_end("gives-up");
     w.app.release("long");

@@ -19,8 +19,8 @@ void add_trace(net::Headers& headers, const TraceContext& trace) {
 
 }  // namespace
 
-Task<Result<std::string>> PeerCaller::unary(placement::Location where, std::string_view path,
-                                            std::string framed, TraceContext trace) {
+Task<Result<std::string>> GrpcPeerCaller::unary(placement::Location where, std::string_view path,
+                                                std::string framed, TraceContext trace) {
   net::Request request;
   request.target = path;
   request.headers.reserve(6, 192);
@@ -35,7 +35,11 @@ Task<Result<std::string>> PeerCaller::unary(placement::Location where, std::stri
     co_return std::unexpected(std::move(response).error());
   }
   auto bytes = co_await response->body.read_all(message_bytes_max_ + net::grpc::kFrameHeadBytes);
-  if (!bytes) co_return std::unexpected(std::move(bytes).error());
+  if (!bytes) {
+    // It has answered, so it has processed the call: not to be taken for one that may be repeated.
+    if (bytes.error().code() != Code::unavailable) co_return std::unexpected(bytes.error());
+    co_return fail(Code::internal, "the answer broke off: " + bytes.error().message());
+  }
   auto status = net::grpc::status_of_response(*response, response->body.trailers);
   if (!status.ok()) co_return fail(net::grpc::to_error(std::move(status)));
   net::grpc::Deframer deframer(message_bytes_max_);
@@ -49,7 +53,7 @@ Task<Result<std::string>> PeerCaller::unary(placement::Location where, std::stri
   co_return std::string(message);
 }
 
-Task<Result<Reply>> PeerCaller::call(placement::Location where, InvocationPtr call) {
+Task<Result<Reply>> GrpcPeerCaller::call(placement::Location where, InvocationPtr call) {
   std::string framed;
   const std::size_t mark = net::grpc::open_frame(framed);
   invoke::encode_request(framed, call->request.view(), call->request.body.whole);
@@ -61,7 +65,7 @@ Task<Result<Reply>> PeerCaller::call(placement::Location where, InvocationPtr ca
   co_return std::move(chunk.reply);
 }
 
-Task<Result<>> PeerCaller::fire(placement::Location where, ReminderPtr reminder) {
+Task<Result<>> GrpcPeerCaller::fire(placement::Location where, ReminderPtr reminder) {
   std::string framed;
   net::grpc::append_frame(framed, encode_reminder(*reminder));
   TraceContext trace;

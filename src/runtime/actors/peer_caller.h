@@ -15,15 +15,24 @@ inline constexpr std::string_view kCallActorStream =
 /// Calls actors that live in other sidecars. On one loop.
 class PeerCaller {
  public:
+  virtual ~PeerCaller() = default;
+  /// Errors have the code and the message of the gRPC status; Code::unavailable: the other sidecar
+  /// may never have processed it.
+  virtual Task<Result<Reply>> call(placement::Location where, InvocationPtr call) = 0;
+  virtual Task<Result<>> fire(placement::Location where, ReminderPtr reminder) = 0;
+};
+
+/// Over their internal gRPC API.
+class GrpcPeerCaller final : public PeerCaller {
+ public:
   /// `peers` must outlive this object.
-  PeerCaller(peers::Peers& peers, std::string app_namespace, std::size_t message_bytes_max)
+  GrpcPeerCaller(peers::Peers& peers, std::string app_namespace, std::size_t message_bytes_max)
       : peers_(peers),
         app_namespace_(std::move(app_namespace)),
         message_bytes_max_(message_bytes_max) {}
 
-  /// Errors have the code and the message of the gRPC status.
-  Task<Result<Reply>> call(placement::Location where, InvocationPtr call);
-  Task<Result<>> fire(placement::Location where, ReminderPtr reminder);
+  Task<Result<Reply>> call(placement::Location where, InvocationPtr call) override;
+  Task<Result<>> fire(placement::Location where, ReminderPtr reminder) override;
 
  private:
   Task<Result<std::string>> unary(placement::Location where, std::string_view path,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,7 +34,7 @@ class Schedule {
  private:
   WallTime next_;
   CalendarDuration period_;
-  int repetitions_ = -1;  // Those that are left; -1: no limit.
+  std::int64_t repetitions_ = -1;  // Those that are left; -1: no limit.
   std::optional<WallTime> expires_;
 };
 

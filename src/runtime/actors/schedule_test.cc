@@ -48,6 +48,7 @@ TEST(Schedule, RepetitionsAreHowOftenItFires) {
   EXPECT_TRUE(schedule.advance());
   EXPECT_FALSE(schedule.advance());
   EXPECT_FALSE(parsed({.period = "R1/PT1S"}).advance());
+  EXPECT_TRUE(parsed({.period = "R999999999999/PT1S"}).advance());
 }
 
 TEST(Schedule, CalendarStepsAreGos) {
@@ -83,6 +84,8 @@ TEST(Cron, APeriodBecomesAnIntervalAndACount) {
   EXPECT_EQ(cron_of_period("5s")->repeats, std::nullopt);
   EXPECT_EQ(cron_of_period("R4/PT1M")->schedule, "@every 1m0s");
   EXPECT_EQ(cron_of_period("R4/PT1M")->repeats, 4U);
+  // The wire has 32 bits for them, of which upstream keeps the low ones.
+  EXPECT_EQ(cron_of_period("R999999999999/PT1S")->repeats, 3567587327U);
   EXPECT_EQ(cron_of_period("PT1H30M")->schedule, "@every 1h30m0s");
   for (const char* bad : {"P1D", "P1M", "P2Y", "x", "R5/P1W"}) {
     ASSERT_FALSE(cron_of_period(bad)) << bad;

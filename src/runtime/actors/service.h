@@ -95,7 +95,7 @@ class Service final : public scheduler::Receiver {
  private:
   Settings settings_;
   Life life_;
-  PeerCaller peers_;
+  GrpcPeerCaller peers_;
   Router router_;
   HttpCallbacks http_;
   StreamCallbacks stream_;

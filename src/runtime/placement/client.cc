@@ -312,22 +312,9 @@ Task<void> Client::Impl::lose() {
   co_await on_all(std::move(on_one));
 }
 
-// `work` is called on every loop, at once.
 Task<void> Client::Impl::on_all(Work work) {
-  std::vector<Task<void>> calls;
-  auto on_one = [](Loop& loop, Service* service, const Work* todo) -> Task<void> {
-    std::move_only_function<Task<Result<>>()> make = [service, todo] {
-      return [](Task<void> task) -> Task<Result<>> {
-        co_await std::move(task);
-        co_return Result<>();
-      }((*todo)(*service));
-    };
-    [[maybe_unused]] auto done = co_await call_on<void>(loop, std::move(make));
-  };
-  for (unsigned i = 0; i < loops.size(); ++i) {
-    calls.push_back(on_one(loops[i], services[i], &work));
-  }
-  co_await run_all(std::move(calls));
+  return run_on_all(loops,
+                    [this, work = std::move(work)](unsigned i) { return work(*services[i]); });
 }
 
 void Client::Impl::on_overdue() {

@@ -129,6 +129,19 @@ Result<std::shared_ptr<const Tables>> make_tables(TableSource source, const Tabl
   return tables;
 }
 
+std::shared_ptr<const Tables> tables_of(const std::map<std::string, Location>& home_by_type) {
+  PointCache cache;
+  TableSource source;
+  source.version = 1;
+  source.factor = 1;
+  for (const auto& [type, home] : home_by_type) {
+    source.hosts[type].push_back({.key = home.address, .location = home});
+  }
+  auto made = make_tables(std::move(source), nullptr, cache);
+  OUT_ASSERT(made);
+  return *std::move(made);
+}
+
 std::vector<std::string> changed_types(const Tables* before, const Tables& after) {
   std::vector<std::string> changed;
   for (const auto& [type, ring] : after.rings) {

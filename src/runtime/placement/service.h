@@ -78,6 +78,10 @@ struct Drain {
   std::map<std::string, Duration, std::less<>> timeout_by_type;
 };
 
+/// Tables by which each type's actors all live at one place: for tests of what stands on claims.
+[[nodiscard]] std::shared_ptr<const Tables> tables_of(
+    const std::map<std::string, Location>& home_by_type);
+
 /// Lookups and claims on one loop. Made, used and destroyed on that loop.
 class Service {
  public:
@@ -144,24 +148,35 @@ struct Options {
   std::function<void(const std::vector<std::string>& types)> on_round;
 };
 
-/// The stream to the placement service. All members but ready() belong to loop 0.
-class Client {
+/// Where this sidecar says which types it hosts. All members but ready() belong to loop 0.
+class Registration {
+ public:
+  virtual ~Registration() = default;
+  /// What this sidecar hosts, reported now and with each new stream.
+  virtual void set_types(std::vector<std::string> types) = 0;
+  virtual void set_drain(Drain drain) = 0;
+  /// Begins to connect, and goes on for ever. Call set_types() before it if types are known.
+  virtual void open() = 0;
+  /// Ends the stream, waits for the calls (Drain) and halts all actors.
+  virtual Task<void> close() = 0;
+  /// From any thread: a round has been completed on the present stream ("placement: connected").
+  [[nodiscard]] virtual bool ready() const noexcept = 0;
+};
+
+/// The stream to the placement service.
+class Client final : public Registration {
  public:
   /// `services`: one a loop, by index; they must outlive close(). Adds the target
   /// "internal-placement-service" to `ready`, which is met at the end of the first round.
   Client(Options options, Loops& loops, std::vector<Service*> services, Readiness& ready);
   /// close() must have ended, if open() was called.
-  ~Client();
+  ~Client() override;
 
-  /// What this sidecar hosts, reported now and with each new stream.
-  void set_types(std::vector<std::string> types);
-  void set_drain(Drain drain);
-  /// Begins to connect, and goes on for ever. Call set_types() before it if types are known.
-  void open();
-  /// Ends the stream, waits for the calls (Drain) and halts all actors.
-  Task<void> close();
-  /// From any thread: a round has been completed on the present stream ("placement: connected").
-  [[nodiscard]] bool ready() const noexcept;
+  void set_types(std::vector<std::string> types) override;
+  void set_drain(Drain drain) override;
+  void open() override;
+  Task<void> close() override;
+  [[nodiscard]] bool ready() const noexcept override;
 
  private:
   struct Impl;

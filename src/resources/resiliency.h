@@ -32,6 +32,8 @@ struct RetryPolicy {
   std::chrono::nanoseconds duration = std::chrono::seconds(5);
   /// The longest delay of an exponential policy.
   std::chrono::nanoseconds max_interval = std::chrono::seconds(60);
+  /// How long an exponential policy goes on; no document sets it. 0: for ever.
+  std::chrono::nanoseconds max_elapsed = std::chrono::minutes(15);
   /// -1: no limit; 0: no retry.
   std::int64_t max_retries = -1;
   /// nullopt: every failure is retried.

@@ -59,6 +59,13 @@ class Replica final : private Store::Events {
 
  private:
   void owned(Share now) override { share = std::move(now); }
+  Task<Result<>> drain() override {
+    ++drains;
+    while (busy) {
+      OUT_CO_CHECK(co_await calm.wait());
+    }
+    co_return Result<>();
+  }
   void lost() override { share.reset(); }
   void changed(JobId id, std::optional<JobId> replaced, WallTime) override {
     if (replaced) heard.erase(*replaced);
@@ -72,6 +79,9 @@ class Replica final : private Store::Events {
   std::unique_ptr<Store> store;
   std::optional<Share> share;
   std::set<JobId> heard;
+  bool busy = false;  ///< Triggers are in flight.
+  int drains = 0;
+  Signal calm;
 };
 
 struct Engine {
@@ -304,6 +314,46 @@ TEST_P(SharedStores, GiveEachJobToOneReplicaAndTheRestToWhoIsLeft) {
   other.close();
   term_ = replica_->wait_share(1).term;
   EXPECT_EQ(due_until(kStart), ids);
+}
+
+TEST_P(SharedStores, LetAShareSettleWhatIsInFlightBeforeAnotherBegins) {
+  const JobId here = put(putting("t||0", kStart, 0));
+  const JobId there = put(putting("t||1", kStart, 1));
+  replica_->busy = true;
+  Replica other(loop_, make("two"));
+  other.open("host:2");
+  replica_->until([&] { return replica_->drains == 1; });
+  // The earlier share is still whole, whoever has a job in the next one.
+  for (const JobId id : {here, there}) {
+    EXPECT_EQ(settle({.id = id, .counter = {}, .waking = Waking{.due = kStart + 1s}}),
+              std::vector<bool>{true});
+  }
+  EXPECT_TRUE(replica_->share);
+  EXPECT_FALSE(other.share);
+  loop_.post([&] {
+    replica_->busy = false;
+    replica_->calm.notify_all();
+  });
+  const Share second = other.wait_share(2);
+  const Share first = replica_->wait_share(2);
+  const auto late = wait(store().settle(term_, {}));
+  EXPECT_EQ(late.error().code(), Code::aborted);
+  term_ = first.term;
+  EXPECT_EQ(due_until(kStart + 1s), std::vector<JobId>{here});
+  const auto others = wait(other.store->due(second.term, {}, kStart + 1s, 10));
+  ASSERT_TRUE(others);
+  ASSERT_EQ(others->size(), 1);
+  EXPECT_EQ((*others)[0].id, there);
+  other.close();
+  term_ = replica_->wait_share(1).term;
+}
+
+TEST_P(SharedStores, WaitForNoShareForever) {
+  replica_->busy = true;  // And stays it.
+  Replica other(loop_, make("two"));
+  other.open("host:2");
+  other.wait_share(2);
+  EXPECT_EQ(replica_->drains, 1);
 }
 
 std::unique_ptr<Store> in_sqlite(const std::string& folder, std::string) {

@@ -6,6 +6,7 @@ import threading
 
 from support.app import App
 from support.daprd import Daprd
+from support.ports import free_port
 from support.processes import wait_until
 from support.runner import shared, test
 from support.scheduler import Scheduler
@@ -38,6 +39,28 @@ class Counting(App):
     def least(self):
         with self.lock:
             return min(self.counts[f"j{number}"] for number in range(JOBS))
+
+
+class Slow(App):
+    """An application that answers a round's jobs when it is told to, and counts them."""
+
+    def __init__(self, names):
+        super().__init__()
+        self.counts = collections.Counter()
+        self.lock = threading.Lock()
+        self.go_on = threading.Event()
+        for name in names:
+            self.on(f"/job/{name}", self.came)
+
+    def came(self, request):
+        with self.lock:
+            self.counts[request.path.rsplit("/", 1)[1]] += 1
+        self.go_on.wait()
+        return 200
+
+    def all_came(self, names):
+        with self.lock:
+            return all(self.counts[name] for name in names)
 
 
 def replica(engine, number, **more):
@@ -83,6 +106,59 @@ def each_job_of_one_time_comes_once(engine):
     wait_until(lambda: all(sidecar.get(f"/v1.0/jobs/j{number}").status == 500 for number in range(JOBS)),
                "the end of all jobs")
     assert set(app.counts.values()) == {1}, app.counts
+
+
+WAITS = "waiting for triggers that sidecars are at work on"
+
+
+def begin_all(app, sidecar, names):
+    """All of them are at the application, which works on them."""
+    app.go_on.clear()
+    for name in names:
+        assert sidecar.post(f"/v1.0/jobs/{name}", json={"dueTime": "0s"}).status == 204
+    wait_until(lambda: app.all_came(names), "all jobs in flight")
+
+
+def what_is_in_flight_is_waited_for(engine):
+    two = [replica(engine, number) for number in range(2)]
+    for one in two:
+        wait_until(lambda one=one: "of 2 of the jobs" in one.output(), "the shares of two")
+    rounds = [[f"r{number}-{job}" for job in range(12)] for number in range(2)]
+    app = Slow(rounds[0] + rounds[1])
+    third_port = free_port()
+    addresses = ",".join([one.address for one in two] + [f"127.0.0.1:{third_port}"])
+    sidecar = Daprd("shop", app=app, flags=["--scheduler-host-address", addresses])
+
+    begin_all(app, sidecar, rounds[0])
+    third = replica(engine, 2, port=third_port)
+    wait_until(lambda: any(WAITS in one.output() for one in two), "a share that ends while jobs are in flight")
+    app.go_on.set()
+    for one in [*two, third]:
+        wait_until(lambda one=one: "of 3 of the jobs" in one.output(), "the shares of three")
+
+    begin_all(app, sidecar, rounds[1])
+    ended = threading.Thread(target=third.stop)
+    ended.start()
+    wait_until(lambda: WAITS in third.output(), "an end while jobs are in flight")
+    app.go_on.set()
+    ended.join()
+    for one in two:
+        wait_until(lambda one=one: one.output().count("of 2 of the jobs") >= 2, "the shares of two again")
+
+    names = rounds[0] + rounds[1]
+    wait_until(lambda: all(sidecar.get(f"/v1.0/jobs/{name}").status == 500 for name in names), "the end of all jobs")
+    assert app.counts == dict.fromkeys(names, 1), app.counts
+    assert not any("they may repeat" in one.output() for one in [*two, third])
+
+
+@test
+def triggers_in_flight_come_once_when_replicas_on_etcd_come_and_go():
+    what_is_in_flight_is_waited_for("etcd")
+
+
+@test
+def triggers_in_flight_come_once_when_replicas_on_postgresql_come_and_go():
+    what_is_in_flight_is_waited_for("postgresql")
 
 
 @test

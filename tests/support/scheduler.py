@@ -9,7 +9,7 @@ from .processes import PATIENCE, Process, temporary_folder
 class Scheduler(Process):
     """A running scheduler; ready when its health says so."""
 
-    def __init__(self, folder=None, port=None, flags=(), binary=None):
+    def __init__(self, folder=None, port=None, flags=(), binary=None, env=None):
         self.port = port or free_port()
         self.health_port = free_port()
         self.metrics_port = free_port()
@@ -18,7 +18,7 @@ class Scheduler(Process):
         command = [binary or BINARIES / "scheduler", "--port", self.port, "--listen-address", "127.0.0.1",
                    "--healthz-port", self.health_port, "--metrics-port", self.metrics_port,
                    "--etcd-client-port", self.etcd_port, "--etcd-data-dir", self.folder]
-        super().__init__("scheduler", [*command, *flags])
+        super().__init__("scheduler", [*command, *flags], env)
         self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
 
     @property

@@ -57,11 +57,20 @@ Task<Result<>> Engine::open(std::string address) {
   co_return Result<>();
 }
 
+bool Engine::settled_all() const noexcept { return unsettled_.empty() && settling_now_ == 0; }
+
 Task<Result<>> Engine::wait_settled() {
-  while (!unsettled_.empty() || settling_now_ > 0) {
-    OUT_CO_CHECK(co_await all_settled_.wait());
+  while (!settled_all()) {
+    OUT_CO_CHECK(co_await calmer_.wait());
   }
   co_return Result<>();
+}
+
+Task<void> Engine::wind_down(Duration limit) {
+  winding_down_ = true;
+  Cancellation never;
+  auto drained = co_await with_timeout(drain(), limit).under(never);
+  if (!drained) log.warn("Sidecars are still at work on triggers; they may repeat");
 }
 
 Task<void> Engine::close() {
@@ -184,13 +193,27 @@ void Engine::owned(Share share) {
   hosts_changed_.notify_all();
   dispatcher_.set_share(share.index, share.total);
   share_ = std::move(share);
+  draining_ = false;
   start_over_ = true;
   poke();
   ready_changed_.notify_all();
 }
 
+Task<Result<>> Engine::drain() {
+  draining_ = true;
+  if (share_ && !flights_.empty()) {
+    log.info("The share ends: waiting for triggers that sidecars are at work on: ",
+             flights_.size());
+  }
+  while (share_ && (!flights_.empty() || !settled_all())) {
+    OUT_CO_CHECK(co_await calmer_.wait());
+  }
+  co_return Result<>();
+}
+
 void Engine::lost() {
   share_.reset();
+  draining_ = false;
   dispatcher_.forget_all();
   known_.clear();
   flights_.clear();
@@ -198,6 +221,7 @@ void Engine::lost() {
   ready_.clear();
   woken_.clear();
   unsettled_.clear();
+  calmer_.notify_all();
 }
 
 void Engine::changed(JobId id, std::optional<JobId> replaced, WallTime due) {
@@ -228,7 +252,7 @@ void Engine::enqueue(Due due) {
 
 void Engine::forget(JobId id) {
   if (known_.erase(id) == 0) return;
-  flights_.erase(id);
+  if (flights_.erase(id) > 0) calmer_.notify_all();
   dispatcher_.forget(id);
 }
 
@@ -390,7 +414,7 @@ std::vector<JobId> Engine::next_ready() {
 
 Task<void> Engine::trigger_ready() {
   for (;;) {
-    while ((ready_.empty() && woken_.empty()) || !share_) {
+    while ((ready_.empty() && woken_.empty()) || !may_send()) {
       auto changed = co_await ready_changed_.wait();
       if (!changed) co_return;
     }
@@ -399,7 +423,7 @@ Task<void> Engine::trigger_ready() {
     auto loaded = co_await store_.load(term, ids);
     if (scope_->cancellation().requested()) co_return;
     if (!share_ || share_->term != term) continue;
-    const std::size_t looked_up = loaded ? loaded->looked_up : 0;
+    const std::size_t looked_up = loaded && may_send() ? loaded->looked_up : 0;
     ready_.insert(ready_.begin(), ids.begin() + static_cast<std::ptrdiff_t>(looked_up), ids.end());
     if (!loaded) {
       const Duration pause = reading_.failed(loaded.error());
@@ -408,6 +432,7 @@ Task<void> Engine::trigger_ready() {
       continue;
     }
     reading_.worked();
+    if (!may_send()) continue;
     std::unordered_set<JobId> missing(ids.begin(),
                                       ids.begin() + static_cast<std::ptrdiff_t>(looked_up));
     for (auto& job : loaded->jobs) {
@@ -497,6 +522,7 @@ bool Engine::undelivered(JobId id) {
   if (found == flights_.end()) return false;
   metrics_.undelivered(found->second.type);
   flights_.erase(found);
+  calmer_.notify_all();
   known_[id] = State::waiting;
   return true;
 }
@@ -521,7 +547,7 @@ void Engine::settle(JobId id, const Life& life) {
 Task<void> Engine::settle_answers() {
   for (;;) {
     while (unsettled_.empty() || !share_) {
-      all_settled_.notify_all();
+      calmer_.notify_all();
       auto woken = co_await unsettled_changed_.wait();
       if (!woken) co_return;
     }

@@ -38,6 +38,9 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
 
   /// Opens the store and begins. `address`: where sidecars reach this replica.
   Task<Result<>> open(std::string address);
+  /// Sends nothing more from now on, and waits until what sidecars are at work on has been answered
+  /// and settled, no longer than `limit`: before the streams are ended.
+  Task<void> wind_down(Duration limit);
   /// Ends; what sidecars have answered is written down first, if the store lets it.
   Task<void> close();
 
@@ -89,6 +92,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
 
   // Store::Events
   void owned(Share share) override;
+  Task<Result<>> drain() override;
   void lost() override;
   void changed(JobId id, std::optional<JobId> replaced, WallTime due) override;
   void removed(JobId id) override;
@@ -123,6 +127,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void deliver(LoadedJob& loaded, Life life, const Target& target, Delivery delivery);
   Task<void> settle_answers();
   Task<Result<>> wait_settled();
+  [[nodiscard]] bool settled_all() const noexcept;
+  [[nodiscard]] bool may_send() const noexcept { return share_ && !draining_ && !winding_down_; }
   void settled(const Settlement& settlement, bool there);
   void settle(JobId id, const Life& life);
 
@@ -137,6 +143,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   Trouble settling_;
   Dispatcher dispatcher_;
   std::optional<Share> share_;
+  bool draining_ = false;      ///< The share ends.
+  bool winding_down_ = false;  ///< The engine does.
   Hosts hosts_;
   Signal hosts_changed_;
 
@@ -159,7 +167,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   std::deque<Settlement> unsettled_;
   Signal unsettled_changed_;
   std::size_t settling_now_ = 0;
-  Signal all_settled_;
+  /// A flight has ended, or all answers are settled.
+  Signal calmer_;
 
   std::unique_ptr<Scope> scope_;
 };

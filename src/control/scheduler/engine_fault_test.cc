@@ -62,6 +62,11 @@ class FaultyStore final : public Store {
     auto result = co_await inner_.shorten_waits(term, now);
     co_return result;
   }
+  Task<Result<>> probe() override {
+    if (no_writes) co_return broken();
+    auto result = co_await inner_.probe();
+    co_return result;
+  }
   Task<void> close() override { return inner_.close(); }
 
  private:

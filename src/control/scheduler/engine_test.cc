@@ -380,6 +380,7 @@ Task<void> locked_out(World& world, std::filesystem::path folder) {
   co_await world.open();
   SqliteStore second(SqliteOptions{.folder = folder, .lock_timeout = 10ms});
   struct Nobody final : Store::Events {
+    Task<Result<>> drain() override { co_return Result<>(); }
     void owned(Share) override {}
     void lost() override {}
     void changed(JobId, std::optional<JobId>, WallTime) override {}

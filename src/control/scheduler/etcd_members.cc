@@ -20,10 +20,10 @@ constexpr Duration kPause = 1s;
 
 }  // namespace
 
-EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, Callbacks callbacks)
+EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, ShareEvents events)
     : client_(client),
       self_(std::move(self)),
-      callbacks_(std::move(callbacks)),
+      events_(std::move(events)),
       key_(std::string(kFolder) + "/" + self_.id),
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
       expiry_([this] {
@@ -46,14 +46,14 @@ void EtcdMembers::begin(Share share, const Roll& roll) {
   agreed_ = roll;
   share.term = ++term_;
   log.info("This replica has share ", share.index + 1, " of ", share.total, " of the jobs");
-  callbacks_.owned(std::move(share));
+  events_.owned(std::move(share));
 }
 
 void EtcdMembers::stand_down(std::string_view why) {
   if (!agreed_) return;
   agreed_.reset();
   log.info("This replica gives its share of the jobs up: ", why);
-  callbacks_.lost();
+  events_.lost();
 }
 
 Task<void> EtcdMembers::live() {
@@ -181,7 +181,7 @@ Task<Result<>> EtcdMembers::settle(Seen seen) {
     co_return fail(Code::aborted, "the key " + key_ + " is gone or another's");
   }
   if (agreed_ && agreed_->members == roll.members) co_return Result<>();
-  stand_down("the replicas are others now");
+  if (agreed_) co_return co_await hand_over();
   const std::uint64_t count = roll.members.size();
   if (mine->second.says != count || revision_ < seen.newest) {
     own_.says = count;
@@ -198,6 +198,15 @@ Task<Result<>> EtcdMembers::settle(Seen seen) {
     expiry_.start_at(until_);
     begin(*std::move(share), roll);
   }
+  co_return Result<>();
+}
+
+// The lease is renewed meanwhile; what else happens is looked at afterwards.
+Task<Result<>> EtcdMembers::hand_over() {
+  co_await drain_share(&events_);
+  stand_down("the replicas are others now");
+  auto looked = co_await look();
+  if (!looked) co_return std::unexpected(std::move(looked).error());
   co_return Result<>();
 }
 

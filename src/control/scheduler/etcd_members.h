@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,14 +35,8 @@ class EtcdMembers {
     /// Of the lease. Upstream's is 20 s.
     std::chrono::seconds time_to_live{10};
   };
-  /// On the same loop, never inside a call to this object. A share ends with lost(), or with the
-  /// next owned().
-  struct Callbacks {
-    std::function<void(Share)> owned;
-    std::function<void()> lost;
-  };
 
-  EtcdMembers(components::etcd::Client& client, Self self, Callbacks callbacks);
+  EtcdMembers(components::etcd::Client& client, Self self, ShareEvents events);
   /// leave() must have ended.
   ~EtcdMembers();
 
@@ -61,6 +54,7 @@ class EtcdMembers {
   Task<void> renew(Cancellation* life);
   Task<Result<>> follow();
   Task<Result<std::int64_t>> look();
+  Task<Result<>> hand_over();
   /// What a look at all keys has shown.
   struct Seen {
     Roll roll;
@@ -77,7 +71,7 @@ class EtcdMembers {
 
   components::etcd::Client& client_;
   Self self_;
-  Callbacks callbacks_;
+  ShareEvents events_;
   std::string key_;
   Membership own_;
   std::int64_t lease_ = 0;

@@ -19,6 +19,8 @@ constexpr std::string_view kJobs = "dapr/jobs/";
 constexpr std::string_view kCounters = "dapr/counters/";
 // Keys of one answer while all jobs are read.
 constexpr std::int64_t kPage = 2000;
+// Written to see whether that is possible; of no meaning to anybody.
+constexpr std::string_view kProbe = "outrigger/scheduler/probe";
 // etcd refuses transactions of more operations than 128 by default; a job takes two.
 constexpr std::size_t kLoadSlice = 50;
 constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
@@ -58,6 +60,7 @@ class EtcdStore final : public Store {
   Task<Result<std::vector<bool>>> settle(std::uint64_t term,
                                          std::vector<Settlement> settlements) override;
   Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override;
+  Task<Result<>> probe() override;
   Task<void> close() override;
 
  private:
@@ -68,6 +71,7 @@ class EtcdStore final : public Store {
   }
   bool serves(std::uint64_t term) const { return told_ && serving_ == term; }
   void take(Share share);
+  Task<Result<>> drain();
   void let_go();
   Task<void> run();
   Task<Result<>> serve(Share share);
@@ -102,8 +106,9 @@ Task<Result<>> EtcdStore::open(Events& events, std::string address) {
   events_ = &events;
   etcd::Range any{.key = std::string(kJobs), .limit = 1, .keys_only = true};
   OUT_CO_CHECK(co_await client_->range(std::move(any)));
-  EtcdMembers::Callbacks callbacks{.owned = [this](Share share) { take(std::move(share)); },
-                                   .lost = [this] { let_go(); }};
+  ShareEvents callbacks{.owned = [this](Share share) { take(std::move(share)); },
+                        .drain = [this] { return drain(); },
+                        .lost = [this] { let_go(); }};
   EtcdMembers::Self self{.id = id_, .address = std::move(address)};
   members_ = std::make_unique<EtcdMembers>(*client_, std::move(self), std::move(callbacks));
   members_->join();
@@ -115,6 +120,11 @@ void EtcdStore::take(Share share) {
   let_go();
   share_ = std::move(share);
   shared_anew_.notify_all();
+}
+
+Task<Result<>> EtcdStore::drain() {
+  if (!told_) co_return Result<>();
+  co_return co_await events_->drain();
 }
 
 void EtcdStore::let_go() {
@@ -455,6 +465,12 @@ Task<void> EtcdStore::settle_one(std::uint64_t term, Settlement settlement, Resu
 Task<Result<>> EtcdStore::shorten_waits(std::uint64_t term, WallTime now) {
   if (!serves(term)) co_return other_term();
   index_.shorten_waits(now);
+  co_return Result<>();
+}
+
+Task<Result<>> EtcdStore::probe() {
+  etcd::Put probe{.key = std::string(kProbe), .value = id_};
+  OUT_CO_CHECK(co_await client_->put(std::move(probe)));
   co_return Result<>();
 }
 

@@ -1,6 +1,20 @@
 #include "control/scheduler/membership.h"
 
+#include "base/log.h"
+#include "base/scope.h"
+
 namespace outrigger::control::scheduler {
+namespace {
+
+const Logger log("dapr.scheduler.server.replicas");
+
+}  // namespace
+
+Task<void> drain_share(const ShareEvents* events) {
+  auto drained = co_await with_timeout(events->drain(), kDrainMax);
+  if (drained || drained.error().code() == Code::cancelled) co_return;
+  log.warn("Sidecars are still at work on triggers of the share that ends; they may repeat");
+}
 
 std::optional<Share> Roll::share_of(const std::string& key, std::uint64_t says) const {
   Share share;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,18 @@ struct Membership {
   std::string address;
   bool operator==(const Membership&) const = default;
 };
+
+/// What whoever has a share is told of it: on the same loop, never inside a call to the one who
+/// tells. A share ends with lost(), or with the next owned().
+struct ShareEvents {
+  std::function<void(Share)> owned;
+  /// Before lost(), if the share ends because the replicas are others: as Store::Events::drain().
+  std::function<Task<Result<>>()> drain;
+  std::function<void()> lost;
+};
+
+/// Lets what is in flight come to its end, for kDrainMax at most.
+Task<void> drain_share(const ShareEvents* events);
 
 /// What all replicas say.
 struct Roll {

@@ -45,12 +45,20 @@ Metrics::Metrics(Registry& registry) {
                              "Streams of sidecars that are connected.");
   bulk_deleted_ = registry.counter(none_, "dapr_scheduler_jobs_bulk_deleted_total",
                                    "Deletions of many jobs at once.");
+  store_failing_ = registry.gauge(none_, "dapr_scheduler_store_failing",
+                                  "1 while the store of jobs takes no writes.");
+  store_errors_ = registry.counter(none_, "dapr_scheduler_store_errors_total",
+                                   "Calls that the store of jobs has failed.");
 }
 
 void Metrics::created(Type type) const { created_.at(of(types_, type)).add(); }
 void Metrics::create_failed(Type type) const { create_failed_.at(of(types_, type)).add(); }
 void Metrics::deleted(Type type) const { deleted_.at(of(types_, type)).add(); }
 void Metrics::bulk_deleted() const { bulk_deleted_.at(none_.find({})).add(); }
+void Metrics::store_fails(bool fails) const {
+  store_failing_.at(none_.find({})).set(fails ? 1 : 0);
+}
+void Metrics::store_failed() const { store_errors_.at(none_.find({})).add(); }
 void Metrics::undelivered(Type type) const { undelivered_.at(of(types_, type)).add(); }
 
 void Metrics::triggered(Type type, Answer answer, std::chrono::nanoseconds took) const {

@@ -23,6 +23,9 @@ class Metrics final : public Dispatcher::Gauges {
   void triggered(Type type, Answer answer, std::chrono::nanoseconds took) const;
   void undelivered(Type type) const;
   void sidecar_error(SidecarError error) const;
+  /// Not upstream's: whether the store takes no writes, and calls that it has failed.
+  void store_fails(bool fails) const;
+  void store_failed() const;
 
   void in_flight(const std::string& limit, std::size_t count) override;
   void pending(const std::string& limit, std::size_t count) override;
@@ -32,9 +35,9 @@ class Metrics final : public Dispatcher::Gauges {
  private:
   telemetry::Group types_, limits_, reasons_, none_;
   telemetry::CounterFamily created_, create_failed_, deleted_, triggered_, failed_, undelivered_;
-  telemetry::CounterFamily bulk_deleted_, throttled_, sidecar_errors_;
+  telemetry::CounterFamily bulk_deleted_, throttled_, sidecar_errors_, store_errors_;
   telemetry::HistogramFamily latency_;
-  telemetry::GaugeFamily in_flight_, pending_, watchers_;
+  telemetry::GaugeFamily in_flight_, pending_, watchers_, store_failing_;
 };
 
 }  // namespace outrigger::control::scheduler

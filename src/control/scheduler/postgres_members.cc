@@ -55,10 +55,10 @@ const Statement& PostgresMembers::table_statement() {
   return statement;
 }
 
-PostgresMembers::PostgresMembers(postgres::Client& client, Self self, Callbacks callbacks)
+PostgresMembers::PostgresMembers(postgres::Client& client, Self self, ShareEvents events)
     : client_(client),
       self_(std::move(self)),
-      callbacks_(std::move(callbacks)),
+      events_(std::move(events)),
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
       expiry_([this] { stand_down("its row could not be renewed in time"); }) {}
 
@@ -78,7 +78,7 @@ void PostgresMembers::stand_down(std::string_view why) {
   ++round_;
   expiry_.stop();
   log.info("This replica gives its share of the jobs up: ", why);
-  callbacks_.lost();
+  events_.lost();
 }
 
 Task<void> PostgresMembers::live() {
@@ -91,8 +91,8 @@ Task<void> PostgresMembers::live() {
     in_trouble = !seen;
     if (seen && seen->ours) until_ = asked + self_.time_to_live;
     if (seen && settle(*seen)) continue;
-    auto slept = co_await sleep_for(self_.interval);
-    if (!slept) co_return;
+    [[maybe_unused]] auto woken = co_await with_timeout(anything_new(), self_.interval);
+    if (scope_.cancellation().requested()) co_return;
   }
 }
 
@@ -134,7 +134,11 @@ bool PostgresMembers::settle(const Seen& seen) {
     expiry_.start_at(until_);
     return false;
   }
-  stand_down("the replicas are others now");
+  if (agreed_) {
+    expiry_.start_at(until_);
+    if (!std::exchange(handing_over_, true)) scope_.spawn(hand_over());
+    return false;
+  }
   const std::uint64_t digest = seen.roll.digest();
   // Also until the row has the round that the fence asks for.
   const bool news = std::exchange(own_.says, digest) != digest || seen.round != round_;
@@ -144,9 +148,19 @@ bool PostgresMembers::settle(const Seen& seen) {
   expiry_.start_at(until_);
   share->term = ++term_;
   log.info("This replica has share ", share->index + 1, " of ", share->total, " of the jobs");
-  callbacks_.owned(*std::move(share));
+  events_.owned(*std::move(share));
   return false;
 }
+
+Task<void> PostgresMembers::hand_over() {
+  const std::uint64_t term = term_;
+  co_await drain_share(&events_);
+  handing_over_ = false;
+  if (term_ == term) stand_down("the replicas are others now");
+  handed_over_.notify_all();
+}
+
+Task<Result<>> PostgresMembers::anything_new() { co_return co_await handed_over_.wait(); }
 
 Task<void> PostgresMembers::leave() {
   scope_.cancel();

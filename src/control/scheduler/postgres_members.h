@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,14 +27,9 @@ class PostgresMembers {
     Duration time_to_live = std::chrono::seconds(10);
     Duration interval = std::chrono::seconds(1);
   };
-  /// On the same loop. A share ends with lost().
-  struct Callbacks {
-    std::function<void(Share)> owned;
-    std::function<void()> lost;
-  };
 
   /// The table must be there when join() is called.
-  PostgresMembers(components::postgres::Client& client, Self self, Callbacks callbacks);
+  PostgresMembers(components::postgres::Client& client, Self self, ShareEvents events);
   /// leave() must have ended.
   ~PostgresMembers();
 
@@ -55,16 +49,21 @@ class PostgresMembers {
   Task<Result<Seen>> look();
   /// Whether there is something new to be said at once.
   bool settle(const Seen& seen);
+  Task<void> hand_over();
+  Task<Result<>> anything_new();
   void stand_down(std::string_view why);
 
   components::postgres::Client& client_;
   Self self_;
-  Callbacks callbacks_;
+  ShareEvents events_;
   Membership own_;
   /// Counted up when a share ends; a share begins when the row has it.
   std::int64_t round_ = 1;
   std::uint64_t term_ = 0;
   std::optional<Roll> agreed_;
+  /// The share ends; rows are looked at, and ours is renewed, as before.
+  bool handing_over_ = false;
+  Signal handed_over_;
   TimePoint until_;
   Timer expiry_;
   Scope scope_;

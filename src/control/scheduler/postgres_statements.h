@@ -70,6 +70,9 @@ struct PostgresStatements {
       "UPDATE outrigger_scheduler_job SET due = $1::bigint + gap WHERE gap > 0 AND due - gap > "
       "$1::bigint AND mod(part, $2::bigint) = $3::bigint"};
 
+  /// Writes our row as it is.
+  Statement probe{"UPDATE outrigger_scheduler_replica SET id = id WHERE id = $1::text"};
+
   Statement horizon{"SELECT pg_snapshot_xmin(pg_current_snapshot())::text"};
   Statement news{
       "SELECT id, due FROM outrigger_scheduler_job WHERE xid >= $1::text::xid8 AND mod(part, "

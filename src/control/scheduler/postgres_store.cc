@@ -86,10 +86,12 @@ class PostgresStore final : public Store {
   Task<Result<std::vector<bool>>> settle(std::uint64_t term,
                                          std::vector<Settlement> settlements) override;
   Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override;
+  Task<Result<>> probe() override;
   Task<void> close() override;
 
  private:
   bool serves(std::uint64_t term) const { return told_ && share_->term == term; }
+  Task<Result<>> drain();
   void let_go();
   Task<Result<>> make_tables();
   Task<void> follow();
@@ -114,12 +116,13 @@ Task<Result<>> PostgresStore::open(Events& events, std::string address) {
   if (members_) co_return Result<>();
   events_ = &events;
   OUT_CO_CHECK(co_await make_tables());
-  PostgresMembers::Callbacks callbacks;
+  ShareEvents callbacks;
   callbacks.owned = [this](Share share) {
     let_go();
     share_ = std::move(share);
     shared_anew_.notify_all();
   };
+  callbacks.drain = [this] { return drain(); };
   callbacks.lost = [this] { let_go(); };
   PostgresMembers::Self self;
   self.id = id_;
@@ -143,6 +146,11 @@ Task<Result<>> PostgresStore::make_tables() {
     }
   }
   co_return Result<>();
+}
+
+Task<Result<>> PostgresStore::drain() {
+  if (!told_) co_return Result<>();
+  co_return co_await events_->drain();
 }
 
 void PostgresStore::let_go() {
@@ -349,6 +357,12 @@ Task<Result<std::vector<bool>>> PostgresStore::settle(std::uint64_t term,
 Task<Result<>> PostgresStore::shorten_waits(std::uint64_t term, WallTime now) {
   if (!serves(term)) co_return other_term();
   Step step = Building(sql().shorten).with(nanos(now)).with(*share_).take();
+  OUT_CO_CHECK(co_await client_.query(std::move(step), Effect::write));
+  co_return Result<>();
+}
+
+Task<Result<>> PostgresStore::probe() {
+  Step step = Building(sql().probe).with(id_).take();
   OUT_CO_CHECK(co_await client_.query(std::move(step), Effect::write));
   co_return Result<>();
 }

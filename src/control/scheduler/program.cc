@@ -16,6 +16,7 @@
 #include "control/scheduler/options.h"
 #include "control/scheduler/postgres_store.h"
 #include "control/scheduler/sqlite_store.h"
+#include "control/scheduler/watched_store.h"
 
 namespace outrigger::control::scheduler {
 namespace {
@@ -95,6 +96,7 @@ class SchedulerService final : public Service {
       : options_(std::move(options)), host_(std::move(host)), metrics_(host_.metrics) {
     host_.ready.add("scheduler-server");
     host_.ready.add("scheduler-store");
+    host_.ready.add("scheduler-writes");
   }
 
   Task<Result<>> open() override {
@@ -107,6 +109,7 @@ class SchedulerService final : public Service {
     const std::string address = broadcast_address(options_);
     OUT_CO_CHECK(co_await parts_->engine.open(address));
     host_.ready.set("scheduler-store", true);
+    host_.ready.set("scheduler-writes", true);
     host_.ready.set("scheduler-server", true);
     // Upstream cannot do without this port; here only the CLI misses it, and an etcd outside has
     // its own.
@@ -127,7 +130,9 @@ class SchedulerService final : public Service {
   net::RequestHandler& grpc(unsigned) override { return parts_->api.service(); }
   Task<void> drain() override {
     host_.ready.set("scheduler-server", false);
-    if (parts_) co_await parts_->api.drain();
+    if (!parts_) co_return;
+    co_await parts_->engine.wind_down(kDrainMax);
+    co_await parts_->api.drain();
   }
   Task<void> close() override {
     if (!parts_) co_return;
@@ -140,12 +145,13 @@ class SchedulerService final : public Service {
   /// What is made on the loop.
   struct Parts {
     Parts(std::unique_ptr<Store> made, SchedulerService& service)
-        : store(std::move(made)),
-          engine(*store, clock, service.metrics_, EngineOptions{},
+        : store(std::move(made), service.metrics_,
+                [&service](bool works) { service.host_.ready.set("scheduler-writes", works); }),
+          engine(store, clock, service.metrics_, EngineOptions{},
                  [&service](bool healthy) { service.host_.ready.set("scheduler-store", healthy); }),
           api(engine, service.metrics_),
           etcd(engine, service.host_.loops, etcd_options(service.options_)) {}
-    std::unique_ptr<Store> store;
+    WatchedStore store;
     SystemClock clock;
     Engine engine;
     Api api;

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/blocking_pool.h"
@@ -28,6 +29,9 @@ constexpr std::uint64_t kTerm = 1;
 constexpr std::int64_t kRemoveSlice = 500;
 /// A page of list() has no more bytes than this and a job.
 constexpr std::size_t kPageBytesMax = std::size_t{8} << 20;
+constexpr std::string_view kFile = "outrigger-scheduler.db";
+/// What is answered in this time after a removal is lost as is all that was answered before it.
+constexpr Duration kFileCheckInterval = std::chrono::milliseconds(2);
 constexpr Duration kLockRetry = std::chrono::milliseconds(100);
 
 // The index has all that due() and shorten_waits() need. `gap` is Waking::wait_max.
@@ -121,6 +125,56 @@ class SqliteStore::FolderLock {
   int fd_;
 };
 
+/// The files that SQLite has open, which others may remove: it would go on to write to what nobody
+/// finds any more. Of the writing thread.
+class SqliteStore::Files {
+ public:
+  explicit Files(const std::filesystem::path& folder)
+      : database_{.path = folder / kFile},
+        journal_{.path = folder / (std::string(kFile) + "-wal")} {}
+
+  /// To be called when SQLite has just opened them.
+  Result<> opened() {
+    for (File* file : {&database_, &journal_}) {
+      struct stat found{};
+      // Some file systems cannot do with a journal of this kind, and SQLite then has none.
+      file->known = ::stat(file->path.c_str(), &found) == 0;
+      file->device = found.st_dev;
+      file->number = found.st_ino;
+    }
+    return {};
+  }
+  /// Whether the files are still there; looks now and then only, for it is asked for each write.
+  Result<> check() {
+    const TimePoint now = std::chrono::steady_clock::now();
+    if (now < good_until_) return {};
+    for (const File* file : {&database_, &journal_}) {
+      struct stat found{};
+      const bool there =
+          !file->known || (::stat(file->path.c_str(), &found) == 0 &&
+                           found.st_dev == file->device && found.st_ino == file->number);
+      if (!there) {
+        return fail(Code::failed_precondition,
+                    "the file " + file->path.string() +
+                        " was removed or replaced while in use; nothing is written until it is "
+                        "back in its place or this scheduler is started anew");
+      }
+    }
+    good_until_ = now + kFileCheckInterval;
+    return {};
+  }
+
+ private:
+  struct File {
+    std::filesystem::path path;
+    bool known = false;
+    dev_t device = 0;
+    ino_t number = 0;
+  };
+  File database_, journal_;
+  TimePoint good_until_;
+};
+
 SqliteStore::SqliteStore(SqliteOptions options) : options_(std::move(options)) {}
 SqliteStore::~SqliteStore() = default;
 
@@ -150,17 +204,18 @@ Task<Result<>> SqliteStore::open(Events& events, std::string address) {
   }
   if (!calls_) {
     OpenPlan plan;
-    plan.uri = uri_of(options_.folder / "outrigger-scheduler.db");
+    plan.uri = uri_of(options_.folder / kFile);
     plan.pragmas = {"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-16000)",
                     "wal_autocheckpoint(4000)"};
     plan.busy_timeout = std::chrono::seconds(2);
-    auto setup = [ids = ids_](Database& database) -> Result<> {
+    files_ = std::make_shared<Files>(options_.folder);
+    auto setup = [ids = ids_, files = files_](Database& database) -> Result<> {
       OUT_CHECK(database.execute(kTable));
       OUT_CHECK(database.execute(kIndex));
       OUT_TRY(auto rows, database.query("SELECT max(id) FROM job"));
       OUT_TRY(const bool found, rows.next());
       if (found) ids->last = static_cast<JobId>(rows.integer(0));
-      return {};
+      return files->opened();
     };
     auto executor = std::make_shared<Executor>(std::move(plan), std::move(setup));
     calls_ = std::make_unique<Client>(executor, options_.timeout);
@@ -173,10 +228,11 @@ Task<Result<>> SqliteStore::open(Events& events, std::string address) {
 }
 
 Task<Result<Written>> SqliteStore::put(PutRequest request) {
-  Client::Work<Written> work = [ids = ids_, request = std::move(request),
+  Client::Work<Written> work = [ids = ids_, files = files_, request = std::move(request),
                                 record = std::string()](Database& database) mutable {
     if (record.empty()) record = encode(request.job);
     const auto write = [&]() -> Result<Written> {
+      OUT_CHECK(files->check());
       OUT_TRY(const auto replaced, id_of(database, request.name));
       if (replaced && request.only_new) {
         return fail(Code::already_exists, "job already exists: '" + request.name + "'");
@@ -211,7 +267,8 @@ Task<Result<std::optional<StoredJob>>> SqliteStore::get(std::string name) {
 
 Task<Result<std::optional<JobId>>> SqliteStore::remove(std::string name) {
   Client::Work<std::optional<JobId>> work =
-      [name = std::move(name)](Database& database) -> Result<std::optional<JobId>> {
+      [files = files_, name = std::move(name)](Database& database) -> Result<std::optional<JobId>> {
+    OUT_CHECK(files->check());
     OUT_TRY(const auto id, id_of(database, name));
     if (!id) return std::nullopt;
     OUT_CHECK(database.execute("DELETE FROM job WHERE id = ?", {static_cast<std::int64_t>(*id)}));
@@ -225,8 +282,9 @@ Task<Result<std::vector<JobId>>> SqliteStore::remove_prefix(std::string prefix) 
   std::vector<JobId> removed;
   for (std::size_t before = 0;;) {
     before = removed.size();
-    Client::Work<std::vector<JobId>> work =
-        [prefix, end = end_of(prefix)](Database& database) -> Result<std::vector<JobId>> {
+    Client::Work<std::vector<JobId>> work = [files = files_, prefix, end = end_of(prefix)](
+                                                Database& database) -> Result<std::vector<JobId>> {
+      OUT_CHECK(files->check());
       std::vector<JobId> ids;
       OUT_TRY(auto rows,
               database.query("DELETE FROM job WHERE id IN (SELECT id FROM job WHERE name >= ?1 "
@@ -320,8 +378,9 @@ Task<Result<Loaded>> SqliteStore::load(std::uint64_t term, std::vector<JobId> id
 Task<Result<std::vector<bool>>> SqliteStore::settle(std::uint64_t term,
                                                     std::vector<Settlement> settlements) {
   if (term != kTerm) co_return other_term();
-  Client::Work<std::vector<bool>> work =
-      [settlements = std::move(settlements)](Database& database) -> Result<std::vector<bool>> {
+  Client::Work<std::vector<bool>> work = [files = files_, settlements = std::move(settlements)](
+                                             Database& database) -> Result<std::vector<bool>> {
+    OUT_CHECK(files->check());
     std::vector<bool> there;
     there.reserve(settlements.size());
     for (const auto& settlement : settlements) {
@@ -336,13 +395,24 @@ Task<Result<std::vector<bool>>> SqliteStore::settle(std::uint64_t term,
 
 Task<Result<>> SqliteStore::shorten_waits(std::uint64_t term, WallTime now) {
   if (term != kTerm) co_return other_term();
-  Client::Work<void> work = [now](Database& database) -> Result<> {
+  Client::Work<void> work = [files = files_, now](Database& database) -> Result<> {
+    OUT_CHECK(files->check());
     OUT_CHECK(database.execute(
         "UPDATE job SET due = ?1 + gap WHERE due > ?1 AND gap > 0 AND due - gap > ?1",
         {nanos(now)}));
     return {};
   };
   auto done = co_await triggers_->write_unflushed<void>(std::move(work));
+  co_return done;
+}
+
+Task<Result<>> SqliteStore::probe() {
+  Client::Work<void> work = [files = files_](Database& database) -> Result<> {
+    OUT_CHECK(files->check());
+    OUT_CHECK(database.execute("PRAGMA user_version = 1"));
+    return {};
+  };
+  auto done = co_await calls_->write<void>(std::move(work));
   co_return done;
 }
 

@@ -20,7 +20,8 @@ struct SqliteOptions {
 
 /// Jobs in a SQLite file, which belongs to one process: the whole share is its own. Writes of the
 /// API are on the disk when they are answered, many with one flush; settlements are when a later
-/// write is, or when the operating system likes.
+/// write is, or when the operating system likes. When the file or its folder is removed or
+/// replaced, writes are refused with Code::failed_precondition.
 class SqliteStore final : public Store {
  public:
   explicit SqliteStore(SqliteOptions options);
@@ -38,10 +39,12 @@ class SqliteStore final : public Store {
   Task<Result<std::vector<bool>>> settle(std::uint64_t term,
                                          std::vector<Settlement> settlements) override;
   Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override;
+  Task<Result<>> probe() override;
   Task<void> close() override;
 
  private:
   class FolderLock;
+  class Files;
   /// Of the writing thread.
   struct Ids {
     JobId last = 0;
@@ -52,6 +55,7 @@ class SqliteStore final : public Store {
   SqliteOptions options_;
   std::unique_ptr<FolderLock> lock_;
   std::shared_ptr<Ids> ids_ = std::make_shared<Ids>();
+  std::shared_ptr<Files> files_;
   /// Two, so that triggers do not wait behind a thousand calls.
   std::unique_ptr<components::sqlite::Client> calls_;
   std::unique_ptr<components::sqlite::Client> triggers_;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/loop.h"
 #include "base/task.h"
 #include "control/scheduler/job.h"
 #include "control/scheduler/life.h"
@@ -26,6 +27,10 @@ struct Share {
   std::vector<std::string> hosts;
   bool operator==(const Share&) const = default;
 };
+
+/// How long the end of a share is held up for what sidecars are at work on: they all wait for the
+/// slowest. Less than half a lease, and than the five seconds that the port has for its streams.
+constexpr Duration kDrainMax = std::chrono::seconds(4);
 
 /// A moment in the order in which jobs are due.
 struct Due {
@@ -97,6 +102,10 @@ class Store {
    public:
     /// This replica has this share from now on; it has none before, and none after lost().
     virtual void owned(Share share) = 0;
+    /// The share is about to end in good order: nothing more of it is to be sent. Returns when what
+    /// sidecars are at work on has been answered and settled, which the store still takes.
+    /// Cancelled when that has taken kDrainMax; lost() follows either way.
+    virtual Task<Result<>> drain() = 0;
     virtual void lost() = 0;
     /// Another replica has written a job of this share. `replaced`: what it replaces, if the engine
     /// knows.
@@ -140,6 +149,9 @@ class Store {
   /// The clock was set back: jobs that would now wait longer than they lawfully can become due
   /// when that time has passed.
   virtual Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) = 0;
+
+  /// Writes something that means nothing, as durably as a job: whether the engine takes writes.
+  virtual Task<Result<>> probe() = 0;
 
   virtual Task<void> close() = 0;
 };

@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "base/uuid.h"
-#include "runtime/pubsub/cel/json_text.h"
+#include "runtime/cel/json_text.h"
 #include "runtime/pubsub/cloudevents_protobuf.h"
 
 namespace outrigger::pubsub {

@@ -3,7 +3,7 @@
 #include "base/base64.h"
 #include "base/json.h"
 #include "base/strings.h"
-#include "runtime/pubsub/cel/json_text.h"
+#include "runtime/cel/json_text.h"
 
 namespace outrigger::pubsub {
 namespace {

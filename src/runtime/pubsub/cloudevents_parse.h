@@ -8,7 +8,7 @@
 
 #include "base/result.h"
 #include "base/time_format.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/value.h"
 #include "runtime/pubsub/cloudevents.h"
 
 namespace outrigger::pubsub {

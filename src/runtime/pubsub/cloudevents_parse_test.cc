@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/pubsub/cel/program.h"
+#include "runtime/cel/program.h"
 
 namespace outrigger::pubsub {
 namespace {

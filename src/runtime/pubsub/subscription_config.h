@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "components/metadata.h"
 #include "resources/subscription.h"
-#include "runtime/pubsub/cel/program.h"
+#include "runtime/cel/program.h"
 
 namespace outrigger::pubsub {
 

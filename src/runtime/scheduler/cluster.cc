@@ -171,10 +171,11 @@ void Cluster::Impl::watch_jobs() {
   if (stopped) return;
   std::vector<std::vector<std::string>> spread(services.size());
   const bool any = accepted.app || !accepted.actor_types.empty();
-  std::size_t next = 0;
-  for (unsigned stream = 0; any && stream < settings.streams; ++stream) {
-    for (const std::string& address : addresses) {
-      spread[next++ % spread.size()].push_back(address);
+  // A scheduler's streams are where they were, whoever else comes or goes.
+  for (const std::string& address : addresses) {
+    const std::size_t first = std::hash<std::string>()(address) % spread.size();
+    for (unsigned stream = 0; any && stream < settings.streams; ++stream) {
+      spread[(first + stream) % spread.size()].push_back(address);
     }
   }
   for (unsigned i = 0; i < services.size(); ++i) {

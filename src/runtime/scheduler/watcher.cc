@@ -35,7 +35,7 @@ class Watcher::Conversation {
   Task<Result<>> run() {
     helpers_.spawn(write_results());
     helpers_.spawn(wind_down());
-    [[maybe_unused]] auto sent = co_await stream_->write(state_->plan.initial);
+    [[maybe_unused]] auto sent = co_await stream_->write(state_->initial);
     auto ended = co_await read_triggers();
     stream_->cancel();
     triggers_.cancel();
@@ -130,8 +130,7 @@ Watcher::~Watcher() = default;
 
 void Watcher::follow(Plan plan) {
   if (scope_.cancellation().requested()) return;
-  wanted_ = std::make_shared<State>();
-  wanted_->plan = std::move(plan);
+  wanted_ = std::move(plan);
   changed_.notify_all();
   if (!std::exchange(running_, true)) scope_.spawn(run());
 }
@@ -139,24 +138,51 @@ void Watcher::follow(Plan plan) {
 // One plan at a time, and only the latest counts.
 Task<void> Watcher::run() {
   for (;;) {
-    while (wanted_ == nullptr) {
+    while (!wanted_) {
       auto woken = co_await changed_.wait();
       if (!woken) co_return;
     }
-    co_await end_streams();
-    if (wanted_ == nullptr) continue;
-    current_ = std::exchange(wanted_, nullptr);
-    streams_ = std::make_unique<Scope>();
-    for (const std::string& address : current_->plan.addresses) {
-      streams_->spawn(watch(address, current_));
+    Streams surplus = take_surplus();
+    if (surplus.empty()) {
+      begin(*std::exchange(wanted_, std::nullopt));
+    } else {
+      co_await end(std::move(surplus));
     }
   }
 }
 
-Task<void> Watcher::end_streams() {
-  if (!streams_) co_return;
-  streams_->cancel();
-  co_await streams_->join();
+// A scheduler sends nothing anew while others come or go, so what it has sent is not to be cut off.
+Watcher::Streams Watcher::take_surplus() {
+  std::vector<std::string> wanted;
+  if (current_ && current_->initial == wanted_->initial) wanted = wanted_->addresses;
+  Streams surplus;
+  for (auto& stream : std::exchange(streams_, {})) {
+    const auto found = std::ranges::find(wanted, stream->address);
+    const bool stays = found != wanted.end();
+    if (stays) wanted.erase(found);
+    (stays ? streams_ : surplus).push_back(std::move(stream));
+  }
+  return surplus;
+}
+
+void Watcher::begin(Plan plan) {
+  if (!current_ || current_->initial != plan.initial) {
+    current_ = std::make_shared<State>();
+    current_->initial = std::move(plan.initial);
+  }
+  for (const auto& stream : streams_) {
+    plan.addresses.erase(std::ranges::find(plan.addresses, stream->address));
+  }
+  for (const std::string& address : plan.addresses) {
+    auto& stream = streams_.emplace_back(std::make_shared<Running>());
+    stream->address = address;
+    stream->scope.spawn(watch(address, current_));
+  }
+}
+
+Task<void> Watcher::end(Streams streams) {
+  for (const auto& stream : streams) stream->scope.cancel();
+  for (const auto& stream : streams) co_await stream->scope.join();
 }
 
 Task<void> Watcher::watch(std::string address, std::shared_ptr<State> state) {
@@ -188,22 +214,25 @@ Task<void> Watcher::watch(std::string address, std::shared_ptr<State> state) {
 }
 
 Task<void> Watcher::stop(Duration grace) {
-  wanted_ = nullptr;
-  if (streams_ && current_ && grace > Duration::zero()) {
+  wanted_.reset();
+  if (current_ && grace > Duration::zero()) {
     current_->winding_down = true;
     current_->changed.notify_all();
-    Timer limit([this] { streams_->cancel(); });
+    Timer limit([this] {
+      for (const auto& stream : streams_) stream->scope.cancel();
+    });
     limit.start(grace);
-    co_await streams_->join();
+    const Streams all = streams_;
+    for (const auto& stream : all) co_await stream->scope.join();
   }
-  co_await end_streams();
+  co_await end(std::exchange(streams_, {}));
 }
 
 Task<void> Watcher::close() {
-  wanted_ = nullptr;
+  wanted_.reset();
   scope_.cancel();
   co_await scope_.join();
-  co_await end_streams();
+  co_await end(std::exchange(streams_, {}));
 }
 
 }  // namespace outrigger::runtime::scheduler

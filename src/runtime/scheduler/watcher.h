@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,8 @@ class Watcher {
 
   Receivers receivers;
 
-  /// Ends the streams there are, with the triggers that run because of them, and then begins these.
+  /// Ends the streams that are none of these, with the triggers that run because of them, and then
+  /// begins those that are missing.
   void follow(Plan plan);
   /// Ends the streams: takes no triggers any more, and gives those that run `grace` to end.
   Task<void> stop(Duration grace);
@@ -38,24 +40,33 @@ class Watcher {
 
  private:
   class Conversation;
+  /// What streams begun with the same first message share.
   struct State {
-    Plan plan;
+    std::string initial;
     bool winding_down = false;
     Signal changed;  ///< winding_down was set.
   };
   /// Returns when it is so.
   static Task<Result<>> winding_down(std::shared_ptr<State> state);
+  struct Running {
+    std::string address;
+    Scope scope;
+  };
+  /// Shared with those who wait for their end.
+  using Streams = std::vector<std::shared_ptr<Running>>;
   Task<void> run();
+  Streams take_surplus();
+  void begin(Plan plan);
   Task<void> watch(std::string address, std::shared_ptr<State> state);
-  Task<void> end_streams();
+  static Task<void> end(Streams streams);
 
   net::Client& client_;
   Scope scope_;
   bool running_ = false;
-  std::shared_ptr<State> wanted_;
+  std::optional<Plan> wanted_;
   std::shared_ptr<State> current_;
   Signal changed_;
-  std::unique_ptr<Scope> streams_;
+  Streams streams_;
 };
 
 }  // namespace outrigger::runtime::scheduler

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/lexer.h"
+#include "runtime/cel/lexer.h"
 
 #include "base/strings.h"
 

@@ -1,7 +1,7 @@
-#include "runtime/pubsub/cel/clock.h"
+#include "runtime/cel/clock.h"
 
 #include "base/strings.h"
-#include "runtime/pubsub/cel/zone.h"
+#include "runtime/cel/zone.h"
 
 namespace outrigger::cel {
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "runtime/pubsub/cel/evaluator.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/evaluator.h"
+#include "runtime/cel/value.h"
 
 /// The Common Expression Language, for routing rules and for the trip conditions of circuit
 /// breakers: what cel-go 0.20 with its standard library accepts and answers.

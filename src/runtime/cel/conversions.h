@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "runtime/pubsub/cel/functions.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/functions.h"
+#include "runtime/cel/value.h"
 
 /// Type conversions and the parts of times, as cel-go 0.20 does them. No operand is an error.
 namespace outrigger::cel {

@@ -3,9 +3,9 @@
 #include <span>
 #include <string_view>
 
-#include "runtime/pubsub/cel/ast.h"
-#include "runtime/pubsub/cel/budget.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/ast.h"
+#include "runtime/cel/budget.h"
+#include "runtime/cel/value.h"
 
 namespace outrigger::cel {
 

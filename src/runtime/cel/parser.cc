@@ -1,9 +1,9 @@
-#include "runtime/pubsub/cel/parser.h"
+#include "runtime/cel/parser.h"
 
 #include <charconv>
 
 #include "base/strings.h"
-#include "runtime/pubsub/cel/lexer.h"
+#include "runtime/cel/lexer.h"
 
 namespace outrigger::cel {
 namespace {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "runtime/pubsub/cel/functions.h"
-#include "runtime/pubsub/cel/regex.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/functions.h"
+#include "runtime/cel/regex.h"
+#include "runtime/cel/value.h"
 
 namespace outrigger::cel {
 

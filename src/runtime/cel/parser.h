@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "runtime/pubsub/cel/ast.h"
+#include "runtime/cel/ast.h"
 
 namespace outrigger::cel {
 

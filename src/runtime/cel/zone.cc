@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/zone.h"
+#include "runtime/cel/zone.h"
 
 #include <cstdlib>
 #include <fstream>

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/json_text.h"
+#include "runtime/cel/json_text.h"
 
 #include "base/hex.h"
 #include "base/strings.h"

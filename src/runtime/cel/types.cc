@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/types.h"
+#include "runtime/cel/types.h"
 
 #include "base/result.h"
 

@@ -1,6 +1,6 @@
-#include "runtime/pubsub/cel/checker.h"
+#include "runtime/cel/checker.h"
 
-#include "runtime/pubsub/cel/types.h"
+#include "runtime/cel/types.h"
 
 namespace outrigger::cel {
 namespace {

@@ -1,7 +1,7 @@
-#include "runtime/pubsub/cel/program.h"
+#include "runtime/cel/program.h"
 
-#include "runtime/pubsub/cel/checker.h"
-#include "runtime/pubsub/cel/parser.h"
+#include "runtime/cel/checker.h"
+#include "runtime/cel/parser.h"
 
 namespace outrigger::cel {
 

@@ -1,9 +1,9 @@
-#include "runtime/pubsub/cel/operations.h"
+#include "runtime/cel/operations.h"
 
 #include <cmath>
 #include <limits>
 
-#include "runtime/pubsub/cel/clock.h"
+#include "runtime/cel/clock.h"
 
 namespace outrigger::cel {
 namespace {

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/conversions.h"
+#include "runtime/cel/conversions.h"
 
 #include <charconv>
 #include <cmath>
@@ -6,8 +6,8 @@
 
 #include "base/duration.h"
 #include "base/strings.h"
-#include "runtime/pubsub/cel/clock.h"
-#include "runtime/pubsub/cel/operations.h"
+#include "runtime/cel/clock.h"
+#include "runtime/cel/operations.h"
 
 namespace outrigger::cel {
 namespace {

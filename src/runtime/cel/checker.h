@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/result.h"
-#include "runtime/pubsub/cel/ast.h"
+#include "runtime/cel/ast.h"
 
 namespace outrigger::cel {
 

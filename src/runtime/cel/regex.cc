@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/regex.h"
+#include "runtime/cel/regex.h"
 
 #include <re2/re2.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/program.h"
+#include "runtime/cel/program.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/value.h"
 
 #include <charconv>
 #include <limits>

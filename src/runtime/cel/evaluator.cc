@@ -1,7 +1,7 @@
-#include "runtime/pubsub/cel/evaluator.h"
+#include "runtime/cel/evaluator.h"
 
-#include "runtime/pubsub/cel/conversions.h"
-#include "runtime/pubsub/cel/operations.h"
+#include "runtime/cel/conversions.h"
+#include "runtime/cel/operations.h"
 
 namespace outrigger::cel {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/value.h"
 
 /// CEL's points in time, years 1 to 9999 (base/time_format.h has a smaller range and no offsets).
 namespace outrigger::cel {

@@ -1,4 +1,4 @@
-#include "runtime/pubsub/cel/functions.h"
+#include "runtime/cel/functions.h"
 
 namespace outrigger::cel {
 namespace {

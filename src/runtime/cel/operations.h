@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <optional>
 
-#include "runtime/pubsub/cel/budget.h"
-#include "runtime/pubsub/cel/functions.h"
-#include "runtime/pubsub/cel/value.h"
+#include "runtime/cel/budget.h"
+#include "runtime/cel/functions.h"
+#include "runtime/cel/value.h"
 
 /// What operators do with values, as cel-go 0.20 does it. A value of kind error stands for "no
 /// such overload", overflow and the like; no operand is one.

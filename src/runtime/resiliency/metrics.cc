@@ -1,0 +1,62 @@
+#include "runtime/resiliency/metrics.h"
+
+namespace outrigger::runtime::resiliency {
+namespace {
+
+std::string_view to_string(Target::Policy policy) {
+  switch (policy) {
+    case Target::Policy::timeout: return "timeout";
+    case Target::Policy::retry: return "retry";
+    case Target::Policy::circuit_breaker: return "circuitbreaker";
+  }
+  return "";
+}
+
+constexpr std::string_view kStates[] = {"closed", "half-open", "open", "unknown"};
+
+}  // namespace
+
+Metrics::Metrics(telemetry::Registry& registry) {
+  documents_ = registry.group({"name", "namespace"});
+  loaded_ = registry.counter(documents_, "dapr_resiliency_loaded",
+                             "Resiliency documents that were loaded.");
+  operations_ =
+      registry.group({"name", "policy", "namespace", "flow_direction", "target", "status"});
+  executed_ = registry.counter(operations_, "dapr_resiliency_count",
+                               "Operations that a resiliency policy was applied to.");
+  activated_ = registry.counter(
+      operations_, "dapr_resiliency_activations_total",
+      "Operations in which a policy did something: after a failure, or as a breaker changed.");
+  breaker_state_ =
+      registry.gauge(operations_, "dapr_resiliency_cb_state",
+                     "1 for the state, named by the label status, that the circuit breaker is in.");
+}
+
+void Metrics::loaded(const std::string& name, const std::string& name_space) {
+  loaded_.at(documents_.find({name, name_space})).add();
+  name_ = name;
+  name_space_ = name_space;
+}
+
+telemetry::Labels Metrics::find(std::string_view policy, std::string_view flow,
+                                std::string_view target, std::string_view status) const {
+  return operations_.find({name_, policy, name_space_, flow, target, status});
+}
+
+void Target::executed(Policy policy, std::string_view status) const {
+  if (metrics_ == nullptr) return;
+  const std::string_view name = to_string(policy);
+  metrics_->executed_.at(metrics_->find(name, flow_, target_, status)).add();
+  if (policy != Policy::circuit_breaker) return;
+  for (const std::string_view state : kStates) {
+    metrics_->breaker_state_.at(metrics_->find(name, flow_, target_, state))
+        .set(state == status ? 1 : 0);
+  }
+}
+
+void Target::activated(Policy policy, std::string_view status) const {
+  if (metrics_ == nullptr) return;
+  metrics_->activated_.at(metrics_->find(to_string(policy), flow_, target_, status)).add();
+}
+
+}  // namespace outrigger::runtime::resiliency

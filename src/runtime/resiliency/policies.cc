@@ -1,0 +1,329 @@
+#include "runtime/resiliency/policies.h"
+
+#include <array>
+#include <map>
+#include <shared_mutex>
+
+#include "base/log.h"
+#include "base/strings.h"
+#include "runtime/resiliency/breakers.h"
+
+namespace outrigger::runtime::resiliency {
+namespace {
+
+using namespace std::chrono_literals;
+using resources::PolicyNames;
+using resources::RetryPolicy;
+
+const Logger log("dapr.runtime");
+
+constexpr std::array<std::string_view, 8> kKindNames = {"Statestore",  "Pubsub",        "Binding",
+                                                        "Secretstore", "Configuration", "Lock",
+                                                        "Crypto",      "Conversation"};
+
+struct BuiltInPolicy {
+  std::string_view name;
+  RetryPolicy policy;
+  /// A document cannot replace it.
+  bool fixed = false;
+};
+
+RetryPolicy constant(Duration pause, std::int64_t retries) {
+  return {.kind = RetryPolicy::Kind::constant, .duration = pause, .max_retries = retries};
+}
+
+// In the order of BuiltIn.
+const std::array<BuiltInPolicy, 5>& built_ins() {
+  static const std::array<BuiltInPolicy, 5> all = {{
+      {"DaprBuiltInServiceRetries", constant(1s, 3)},
+      {"DaprBuiltInActorRetries", constant(1s, 3)},
+      {"DaprBuiltInActorReminderRetries", {.kind = RetryPolicy::Kind::exponential}},
+      {.name = "DaprBuiltInActorNotFoundRetries", .policy = constant(1s, 5), .fixed = true},
+      {"DaprBuiltInInitializationRetries",
+       {.kind = RetryPolicy::Kind::exponential,
+        .max_interval = 1s,
+        .max_elapsed = 10s,
+        .max_retries = 3}},
+  }};
+  return all;
+}
+
+// What overrides a built-in policy does not retry less.
+constexpr std::int64_t kBuiltInRetriesMin = 3;
+
+template <class... Parts>
+std::string concat(const Parts&... parts) {
+  std::string text;
+  (text.append(std::string_view(parts)), ...);
+  return text;
+}
+
+std::string_view to_title(Direction direction) {
+  return direction == Direction::inbound ? "Inbound" : "Outbound";
+}
+
+template <class T>
+using Named = std::map<std::string, T, std::less<>>;
+
+template <class T>
+const T* find(const Named<T>& map, std::string_view name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+}  // namespace
+
+/// What there is to be done for one target, and how it is shown.
+struct Policies::Wanted {
+  PolicyNames names;
+  /// In the log: "endpoint[orders, orders:checkout]".
+  std::string shown;
+  /// In metrics: "app_orders".
+  std::string target;
+  Direction direction = Direction::outbound;
+  std::string breaker_key, breaker_name;
+  std::int32_t breakers_max = resources::AppTarget::kCacheSize;
+};
+
+struct Policies::Impl {
+  Named<std::chrono::nanoseconds> timeouts;
+  Named<RetryPolicy> retries;
+  Named<Breaker::Settings> breaker_templates;
+  Named<resources::AppTarget> apps;
+  Named<resources::ActorTarget> actors;
+  Named<resources::ComponentTarget> components;
+  /// For targets that no document names.
+  PolicyNames for_apps, for_actors;
+  std::array<std::array<PolicyNames, 2>, kKindNames.size()> for_components;
+  const Metrics* metrics = nullptr;
+
+  mutable std::shared_mutex mutex;
+  /// By target, as metrics name it.
+  mutable std::map<std::string, std::unique_ptr<Breakers>> breakers;
+
+  void add(resources::Resiliency document);
+  void add_retry(const std::string& name, const RetryPolicy& policy);
+
+  void find_defaults();
+  PolicyNames defaults(std::initializer_list<std::string> levels) const;
+  Breakers& breakers_of(const std::string& target, std::int32_t kept_max) const;
+  std::shared_ptr<Breaker> breaker(const Wanted& wanted) const;
+};
+
+void Policies::Impl::add_retry(const std::string& name, const RetryPolicy& policy) {
+  RetryPolicy taken = policy;
+  for (const BuiltInPolicy& known : built_ins()) {
+    if (known.name != name) continue;
+    if (known.fixed) {
+      log.warn("Attempted to override protected policy ", name,
+               " which is not allowed. Ignoring provided policy and using default.");
+      return;
+    }
+    if (taken.max_retries < kBuiltInRetriesMin) {
+      log.warn("Attempted override of ", name,
+               " did not meet minimum retry count, resetting to 3.");
+      taken.max_retries = kBuiltInRetriesMin;
+    }
+  }
+  retries.insert_or_assign(name, std::move(taken));
+}
+
+void Policies::Impl::add(resources::Resiliency document) {
+  for (auto& [name, timeout] : document.timeouts) timeouts.insert_or_assign(name, timeout);
+  for (auto& [name, retry] : document.retries) add_retry(name, retry);
+  for (auto& [name, policy] : document.circuit_breakers) {
+    auto settings = breaker_settings(policy);
+    if (!settings) {
+      log.error("Could not read resiliency policy ", document.name, ": circuit breaker ", name,
+                ": ", settings.error());
+      return;
+    }
+    breaker_templates.insert_or_assign(name, *std::move(settings));
+  }
+  for (auto& [name, target] : document.apps) apps.insert_or_assign(name, target);
+  for (auto& [name, target] : document.actors) actors.insert_or_assign(name, target);
+  for (auto& [name, target] : document.components) components.insert_or_assign(name, target);
+}
+
+// The policies that are meant for all targets of a level, by their names; each kind of policy is
+// looked for by itself, from the narrowest level to the widest.
+PolicyNames Policies::Impl::defaults(std::initializer_list<std::string> levels) const {
+  const auto look = [&](const auto& map, std::string_view suffix) -> std::string {
+    for (const std::string& level : levels) {
+      std::string name = "Default" + level + std::string(suffix);
+      if (map.contains(name)) return name;
+    }
+    return "";
+  };
+  return {.timeout = look(timeouts, "TimeoutPolicy"),
+          .retry = look(retries, "RetryPolicy"),
+          .circuit_breaker = look(breaker_templates, "CircuitBreakerPolicy")};
+}
+
+Breakers& Policies::Impl::breakers_of(const std::string& target, std::int32_t kept_max) const {
+  {
+    const std::shared_lock lock(mutex);
+    const auto found = breakers.find(target);
+    if (found != breakers.end()) return *found->second;
+  }
+  const std::lock_guard lock(mutex);
+  auto& slot = breakers[target];
+  if (!slot) slot = std::make_unique<Breakers>(static_cast<std::size_t>(kept_max));
+  return *slot;
+}
+
+void Policies::Impl::find_defaults() {
+  for_apps = defaults({"App", ""});
+  for_actors = defaults({"Actor", ""});
+  for (std::size_t kind = 0; kind < kKindNames.size(); ++kind) {
+    for (const Direction direction : {Direction::inbound, Direction::outbound}) {
+      const std::string level = "Component" + std::string(to_title(direction));
+      for_components[kind][static_cast<std::size_t>(direction)] =
+          defaults({std::string(kKindNames[kind]) + level, level, "Component", ""});
+    }
+  }
+}
+
+std::shared_ptr<Breaker> Policies::Impl::breaker(const Wanted& wanted) const {
+  const Breaker::Settings* model = find(breaker_templates, wanted.names.circuit_breaker);
+  if (model == nullptr) return nullptr;
+  const auto make = [&] {
+    return std::make_shared<Breaker>(
+        *model, [shown = wanted.breaker_name](Breaker::State from, Breaker::State to) {
+          log.info("Circuit breaker \"", shown, "\" changed state from ", to_string(from), " to ",
+                   to_string(to));
+        });
+  };
+  return breakers_of(wanted.target, wanted.breakers_max).get(wanted.breaker_key, make);
+}
+
+Policies::Policies() : Policies(std::vector<resources::Resiliency>{}) {}
+
+Policies::Policies(std::vector<resources::Resiliency> documents, Metrics* metrics)
+    : impl_(std::make_shared<Impl>()) {
+  impl_->metrics = metrics;
+  for (const BuiltInPolicy& known : built_ins()) {
+    impl_->retries.emplace(known.name, known.policy);
+  }
+  for (auto& document : documents) {
+    log.info("Loading Resiliency configuration: ", document.name);
+    const std::string name = document.name;
+    const std::string name_space = document.namespace_name;
+    impl_->add(std::move(document));
+    if (metrics != nullptr) metrics->loaded(name, name_space);
+  }
+  impl_->find_defaults();
+}
+
+Policies::~Policies() = default;
+Policies::Policies(Policies&&) noexcept = default;
+Policies& Policies::operator=(Policies&&) noexcept = default;
+
+bool Policies::names_app(std::string_view app_id) const {
+  return find(impl_->apps, app_id) != nullptr;
+}
+bool Policies::names_actor(std::string_view type) const {
+  return find(impl_->actors, type) != nullptr;
+}
+
+Policy Policies::make(Wanted&& wanted) const {
+  Policy policy;
+  if (wanted.names == PolicyNames()) return policy;
+  policy.kept_ = impl_;
+  policy.name_ = std::move(wanted.shown);
+  if (const auto* timeout = find(impl_->timeouts, wanted.names.timeout)) policy.timeout_ = *timeout;
+  policy.retry_ = find(impl_->retries, wanted.names.retry);
+  policy.breaker_ = impl_->breaker(wanted);
+  policy.metrics_ = Target(impl_->metrics, std::move(wanted.target),
+                           wanted.direction == Direction::inbound ? "inbound" : "outbound");
+  if (policy.has_timeout()) policy.metrics_.executed(Target::Policy::timeout);
+  if (policy.retry_ != nullptr) policy.metrics_.executed(Target::Policy::retry);
+  if (policy.breaker_) {
+    const auto state = policy.breaker_->state(std::chrono::steady_clock::now());
+    policy.metrics_.executed(Target::Policy::circuit_breaker, to_string(state));
+  }
+  return policy;
+}
+
+Policy Policies::app(std::string_view app_id, std::string_view endpoint) const {
+  const resources::AppTarget* const named = find(impl_->apps, app_id);
+  Wanted wanted;
+  wanted.names = named != nullptr ? named->policies : impl_->for_apps;
+  if (wanted.names == PolicyNames()) return {};
+  if (named != nullptr) wanted.breakers_max = named->circuit_breaker_cache_size;
+  wanted.shown = concat("endpoint[", app_id, ", ", endpoint, "]");
+  wanted.target = concat("app_", app_id);
+  wanted.breaker_key = endpoint;
+  wanted.breaker_name = endpoint;
+  return make(std::move(wanted));
+}
+
+Policy Policies::actor_call(std::string_view type, std::string_view id) const {
+  const resources::ActorTarget* const named = find(impl_->actors, type);
+  Wanted wanted;
+  wanted.names = named != nullptr ? named->policies : impl_->for_actors;
+  wanted.names.timeout.clear();
+  if (wanted.names == PolicyNames()) return {};
+  // Defaults have no scope: a breaker for each type.
+  const bool by_id =
+      named != nullptr && named->circuit_breaker_scope != resources::ActorTarget::Scope::type;
+  if (named != nullptr) wanted.breakers_max = named->circuit_breaker_cache_size;
+  wanted.shown = concat("actor[", type, ", ", id, "]");
+  wanted.target = concat("actor_", type);
+  wanted.breaker_key = by_id ? concat(type, "-", id) : std::string(type);
+  wanted.breaker_name = wanted.breaker_key;
+  return make(std::move(wanted));
+}
+
+Policy Policies::actor_turn(std::string_view type, std::string_view id) const {
+  const resources::ActorTarget* const named = find(impl_->actors, type);
+  Wanted wanted;
+  wanted.names.timeout = (named != nullptr ? named->policies : impl_->for_actors).timeout;
+  if (wanted.names.timeout.empty()) return {};
+  wanted.shown = concat("actor[", type, ", ", id, "]");
+  wanted.target = concat("actor_", type);
+  return make(std::move(wanted));
+}
+
+Policy Policies::component(std::string_view name, ComponentKind kind, Direction direction) const {
+  const resources::ComponentTarget* const named = find(impl_->components, name);
+  const auto index = static_cast<std::size_t>(kind);
+  const bool inbound = direction == Direction::inbound;
+  Wanted wanted;
+  if (named != nullptr) {
+    wanted.names = inbound ? named->inbound : named->outbound;
+  } else {
+    wanted.names = impl_->for_components[index][static_cast<std::size_t>(direction)];
+  }
+  if (wanted.names == PolicyNames()) return {};
+  wanted.direction = direction;
+  wanted.shown = concat("component[", name, inbound ? "] input" : "] output");
+  wanted.target = concat(kKindNames[index], "_", name);
+  // Both directions share one, as upstream's do.
+  wanted.breaker_key = name;
+  wanted.breaker_name = concat(wanted.names.circuit_breaker, "-", name);
+  return make(std::move(wanted));
+}
+
+Policy Policies::built_in(BuiltIn which) const {
+  const std::string_view name = built_ins()[static_cast<std::size_t>(which)].name;
+  Policy policy;
+  policy.kept_ = impl_;
+  policy.name_ = name;
+  policy.retry_ = find(impl_->retries, name);
+  return policy;
+}
+
+std::vector<Policies::BreakerStatus> Policies::breakers() const {
+  const TimePoint now = std::chrono::steady_clock::now();
+  std::vector<BreakerStatus> all;
+  const std::shared_lock lock(impl_->mutex);
+  for (const auto& [target, breakers] : impl_->breakers) {
+    for (const auto& known : breakers->all()) {
+      all.push_back({.target = target, .key = known.key, .state = known.breaker->state(now)});
+    }
+  }
+  return all;
+}
+
+}  // namespace outrigger::runtime::resiliency

@@ -1,0 +1,145 @@
+#include "runtime/resiliency/policies.h"
+
+#include "base/pch_test.h"
+#include "runtime/resiliency/backoff.h"
+
+namespace outrigger::runtime::resiliency {
+namespace {
+
+using namespace std::chrono_literals;
+using resources::Resiliency;
+using resources::RetryPolicy;
+
+constexpr TimePoint kNow{1h};
+
+TEST(Backoff, IsConstantUntilTheRetriesAreUsedUp) {
+  const RetryPolicy policy{.duration = 2s, .max_retries = 2};
+  Backoff backoff(policy, kNow);
+  EXPECT_EQ(backoff.next(kNow), 2s);
+  EXPECT_EQ(backoff.next(kNow), 2s);
+  EXPECT_FALSE(backoff.next(kNow));
+  const RetryPolicy none{.max_retries = 0};
+  EXPECT_FALSE(Backoff(none, kNow).next(kNow));
+}
+
+TEST(Backoff, GrowsByHalfFromHalfASecondWithJitterUpToItsLimit) {
+  const RetryPolicy policy{.kind = RetryPolicy::Kind::exponential, .max_interval = 2s};
+  Backoff backoff(policy, kNow);
+  double middle = 0.5;
+  for (int n = 0; n < 20; ++n) {
+    const auto pause = backoff.next(kNow);
+    ASSERT_TRUE(pause);
+    const double seconds = std::chrono::duration<double>(*pause).count();
+    EXPECT_GE(seconds, middle * 0.5 - 1e-6) << n;
+    EXPECT_LE(seconds, middle * 1.5 + 1e-6) << n;
+    middle = std::min(middle * 1.5, 2.0);
+  }
+}
+
+TEST(Backoff, OfExponentialPoliciesEndsAfterAQuarterOfAnHour) {
+  const RetryPolicy policy{.kind = RetryPolicy::Kind::exponential};
+  Backoff backoff(policy, kNow);
+  EXPECT_TRUE(backoff.next(kNow + 14min));
+  EXPECT_FALSE(backoff.next(kNow + 15min));
+}
+
+Resiliency with_timeouts(std::map<std::string, std::chrono::nanoseconds> timeouts) {
+  Resiliency document;
+  document.timeouts = std::move(timeouts);
+  return document;
+}
+
+bool has_timeout(const Policies& policies, ComponentKind kind, Direction direction) {
+  return policies.component("c", kind, direction).has_timeout();
+}
+
+TEST(Policies, DefaultsAreTakenByTheirNames) {
+  const Policies apps({with_timeouts({{"DefaultAppTimeoutPolicy", 1s}})});
+  EXPECT_TRUE(apps.app("a", "a:m").has_timeout());
+  EXPECT_FALSE(apps.actor_turn("A", "1").has_timeout());
+  EXPECT_FALSE(has_timeout(apps, ComponentKind::state, Direction::outbound));
+
+  const Policies stores({with_timeouts({{"DefaultStatestoreComponentOutboundTimeoutPolicy", 1s}})});
+  EXPECT_TRUE(has_timeout(stores, ComponentKind::state, Direction::outbound));
+  EXPECT_FALSE(has_timeout(stores, ComponentKind::state, Direction::inbound));
+  EXPECT_FALSE(has_timeout(stores, ComponentKind::pubsub, Direction::outbound));
+
+  const Policies inbound({with_timeouts({{"DefaultComponentInboundTimeoutPolicy", 1s}})});
+  EXPECT_TRUE(has_timeout(inbound, ComponentKind::pubsub, Direction::inbound));
+  EXPECT_FALSE(has_timeout(inbound, ComponentKind::pubsub, Direction::outbound));
+
+  const Policies all({with_timeouts({{"DefaultTimeoutPolicy", 1s}})});
+  EXPECT_TRUE(all.app("a", "a:m").has_timeout());
+  EXPECT_TRUE(all.actor_turn("A", "1").has_timeout());
+  EXPECT_TRUE(has_timeout(all, ComponentKind::lock, Direction::outbound));
+}
+
+TEST(Policies, ATargetThatIsNamedTakesNoDefaults) {
+  Resiliency document = with_timeouts({{"DefaultTimeoutPolicy", 1s}});
+  document.apps["plain"] = {};
+  document.components["c"] = {};
+  const Policies policies({document});
+  EXPECT_TRUE(policies.app("plain", "plain:m").empty());
+  EXPECT_TRUE(policies.names_app("plain"));
+  EXPECT_FALSE(policies.names_app("other"));
+  EXPECT_FALSE(has_timeout(policies, ComponentKind::state, Direction::outbound));
+}
+
+TEST(Policies, LaterDocumentsOverrideEarlierOnesAndMissingPoliciesAreNone) {
+  Resiliency first = with_timeouts({{"t", 1s}});
+  first.apps["a"] = {.policies = {.timeout = "t"}};
+  first.apps["b"] = {.policies = {.timeout = "missing", .retry = "missing"}};
+  Resiliency second = with_timeouts({{"t", 0s}});
+  EXPECT_FALSE(Policies({first, second}).app("a", "a:m").has_timeout());
+  EXPECT_TRUE(Policies({first}).app("b", "b:m").empty());
+}
+
+TEST(Policies, BuiltInRetriesCanBeChangedWithinLimits) {
+  EXPECT_TRUE(Policies().built_in(BuiltIn::service_retries).repeats());
+  Resiliency document;
+  document.retries["DaprBuiltInServiceRetries"] = {.duration = 1ms, .max_retries = 0};
+  EXPECT_TRUE(Policies({document}).built_in(BuiltIn::service_retries).repeats())
+      << "raised to three";
+}
+
+TEST(Policies, ActorsHaveBreakersByTypeOrById) {
+  Resiliency document;
+  document.circuit_breakers["cb"] = {};
+  document.actors["T"] = {.policies = {.circuit_breaker = "cb"}};
+  document.actors["I"] = {.policies = {.circuit_breaker = "cb"},
+                          .circuit_breaker_scope = resources::ActorTarget::Scope::id,
+                          .circuit_breaker_cache_size = 2};
+  const Policies policies({document});
+  for (const std::string id : {"1", "2", "3"}) {
+    EXPECT_FALSE(policies.actor_call("T", id).empty());
+    EXPECT_FALSE(policies.actor_call("I", id).empty());
+  }
+  std::vector<std::string> keys;
+  for (const auto& breaker : policies.breakers()) keys.push_back(breaker.key);
+  EXPECT_EQ(keys, (std::vector<std::string>{"I-2", "I-3", "T"})) << "the cache keeps two";
+}
+
+TEST(Policies, AreCountedUnderUpstreamsNames) {
+  telemetry::Registry registry({.app_id = "me"});
+  Metrics metrics(registry);
+  Resiliency document = with_timeouts({{"t", 1s}});
+  document.name = "mine";
+  document.namespace_name = "here";
+  document.components["s"].outbound = {.timeout = "t", .circuit_breaker = "cb"};
+  document.circuit_breakers["cb"] = {};
+  const Policies policies({document}, &metrics);
+  EXPECT_FALSE(policies.component("s", ComponentKind::state, Direction::outbound).empty());
+  const std::string page = registry.render();
+  for (
+      const std::string_view line :
+      {R"(dapr_resiliency_loaded{app_id="me",name="mine",namespace="here"} 1)",
+       R"(dapr_resiliency_count{app_id="me",flow_direction="outbound",name="mine",namespace="here",policy="timeout",status="",target="Statestore_s"} 1)",
+       R"(dapr_resiliency_count{app_id="me",flow_direction="outbound",name="mine",namespace="here",policy="circuitbreaker",status="closed",target="Statestore_s"} 1)",
+       R"(policy="circuitbreaker",status="closed",target="Statestore_s"} 1)",
+       R"(policy="circuitbreaker",status="open",target="Statestore_s"} 0)"}) {
+    EXPECT_TRUE(page.contains(line)) << line << "\n" << page;
+  }
+}
+
+}  // namespace
+}  // namespace outrigger::runtime::resiliency

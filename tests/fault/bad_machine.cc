@@ -1,0 +1,245 @@
+// A machine that misbehaves, for one process: loaded in front of the C library (LD_PRELOAD), it
+// makes writes under a folder fail or wait, and sets the wall clock, timers of the kernel
+// included. What it does is said in a file that the test maps as well, see bad_machine.py.
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+namespace {
+
+struct Control {
+  std::atomic<std::uint32_t> error;  // Of every write, an errno; 0: none.
+  std::atomic<std::uint32_t> stall;  // Writes and flushes wait as long as it is not 0.
+  std::atomic<std::int64_t> shift;   // Nanoseconds that the wall clock is ahead.
+  std::atomic<std::uint32_t> set;    // How often the clock was set.
+  std::atomic<std::uint32_t> waiting;
+  std::atomic<std::uint32_t> refused;
+};
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr useconds_t kPause = 5000;
+constexpr int kTimersMax = 16;
+
+Control* g_control = nullptr;
+char g_folder[PATH_MAX];
+
+template <class Function>
+Function* next(Function*, const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+// The function of the same name that would be called without us, found once.
+#define NEXT(name) static auto* const real = next(&(name), #name)
+
+std::int64_t shift() { return g_control == nullptr ? 0 : g_control->shift.load(); }
+
+timespec to_spec(std::int64_t nanos) { return {nanos / kSecond, nanos % kSecond}; }
+std::int64_t to_nanos(const timespec& spec) { return spec.tv_sec * kSecond + spec.tv_nsec; }
+
+bool is_ours(int fd) {
+  char link[64];
+  char path[PATH_MAX];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  const auto length = ::readlink(link, path, sizeof path - 1);
+  if (length <= 0) return false;
+  path[length] = '\0';
+  return std::strncmp(path, g_folder, std::strlen(g_folder)) == 0;
+}
+
+/// Waits as the disk does; false with errno set if it refuses.
+bool disk_works(int fd) {
+  if (g_control == nullptr || (g_control->stall == 0 && g_control->error == 0)) return true;
+  const int saved = errno;
+  const bool ours = is_ours(fd);
+  if (ours && g_control->stall != 0) {
+    ++g_control->waiting;
+    while (g_control->stall != 0) ::usleep(kPause);
+    --g_control->waiting;
+  }
+  const auto error = g_control->error.load();
+  errno = saved;
+  if (!ours || error == 0) return true;
+  ++g_control->refused;
+  errno = static_cast<int>(error);
+  return false;
+}
+
+/// A disk that is full takes the first half of a large piece, and says so.
+std::size_t taken_by_full_disk(int fd, std::size_t size) {
+  constexpr std::size_t kLarge = 512;
+  if (g_control == nullptr || g_control->error == 0 || size < kLarge || !is_ours(fd)) return 0;
+  return size / 2;
+}
+
+/// A timer on the wall clock as the program set it.
+struct Timer {
+  int fd = -1;
+  bool absolute = false;
+  itimerspec spec{};
+  std::uint32_t seen = 0;  // Of Control::set.
+};
+std::mutex g_mutex;
+Timer g_timers[kTimersMax];
+
+Timer* find_timer(int fd) {
+  for (auto& timer : g_timers) {
+    if (timer.fd == fd) return &timer;
+  }
+  return nullptr;
+}
+
+int arm(const Timer& timer, int flags, const itimerspec& spec, itimerspec* old) {
+  NEXT(timerfd_settime);
+  itimerspec shifted = spec;
+  const auto nanos = to_nanos(spec.it_value);
+  if (timer.absolute && nanos != 0) {
+    shifted.it_value = to_spec(std::max<std::int64_t>(nanos - shift(), 1));
+  }
+  return real(timer.fd, flags, &shifted, old);
+}
+
+/// As the kernel does when the clock is set: what waits for the timer wakes up.
+void wake_timers() {
+  for (;;) {
+    {
+      const std::lock_guard lock(g_mutex);
+      const auto set = g_control->set.load();
+      for (auto& timer : g_timers) {
+        if (timer.fd < 0 || !timer.absolute || timer.seen == set) continue;
+        itimerspec now{};
+        now.it_value.tv_nsec = 1;
+        arm(timer, TFD_TIMER_ABSTIME, now, nullptr);
+      }
+    }
+    ::usleep(kPause);
+  }
+}
+
+__attribute__((constructor)) void begin() {
+  const char* const file = std::getenv("BAD_MACHINE_CONTROL");
+  const char* const folder = std::getenv("BAD_MACHINE_FOLDER");
+  if (file == nullptr || folder == nullptr) return;
+  std::strncpy(g_folder, folder, sizeof g_folder - 1);
+  const int fd = ::open(file, O_RDWR | O_CLOEXEC);
+  if (fd < 0) std::abort();
+  void* const page = ::mmap(nullptr, sizeof(Control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED) std::abort();
+  g_control = static_cast<Control*>(page);
+}
+
+}  // namespace
+
+extern "C" {
+
+ssize_t write(int fd, const void* data, size_t size) {
+  NEXT(write);
+  if (const auto half = taken_by_full_disk(fd, size); half > 0) return real(fd, data, half);
+  return disk_works(fd) ? real(fd, data, size) : -1;
+}
+
+ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) {
+  NEXT(pwrite64);
+  if (const auto half = taken_by_full_disk(fd, size); half > 0) return real(fd, data, half, at);
+  return disk_works(fd) ? real(fd, data, size, at) : -1;
+}
+
+int fsync(int fd) {
+  NEXT(fsync);
+  return disk_works(fd) ? real(fd) : -1;
+}
+
+int fdatasync(int fd) {
+  NEXT(fdatasync);
+  return disk_works(fd) ? real(fd) : -1;
+}
+
+int clock_gettime(clockid_t clock, timespec* out) noexcept {
+  NEXT(clock_gettime);
+  const int result = real(clock, out);
+  if (result == 0 && clock == CLOCK_REALTIME) *out = to_spec(to_nanos(*out) + shift());
+  return result;
+}
+
+int gettimeofday(timeval* __restrict out, void* __restrict) noexcept {
+  timespec now{};
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0) return -1;
+  *out = {now.tv_sec, now.tv_nsec / 1000};
+  return 0;
+}
+
+time_t time(time_t* out) noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  if (out != nullptr) *out = now.tv_sec;
+  return now.tv_sec;
+}
+
+int timerfd_create(clockid_t clock, int flags) noexcept {
+  NEXT(timerfd_create);
+  const int fd = real(clock, flags);
+  if (fd < 0 || clock != CLOCK_REALTIME || g_control == nullptr) return fd;
+  const std::lock_guard lock(g_mutex);
+  static bool watching = false;
+  if (!std::exchange(watching, true)) std::thread(wake_timers).detach();
+  Timer* const timer = find_timer(-1);
+  if (timer == nullptr) std::abort();
+  *timer = Timer{.fd = fd, .seen = g_control->set};
+  return fd;
+}
+
+int timerfd_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) noexcept {
+  NEXT(timerfd_settime);
+  const std::lock_guard lock(g_mutex);
+  Timer* const timer = fd < 0 ? nullptr : find_timer(fd);
+  if (timer == nullptr) return real(fd, flags, spec, old);
+  timer->absolute = (flags & TFD_TIMER_ABSTIME) != 0;
+  timer->spec = *spec;
+  const int result = arm(*timer, flags, *spec, old);
+  const auto was_set = g_control->set.load();
+  const bool cancelled = std::exchange(timer->seen, was_set) != was_set;
+  if (result != 0 || !cancelled || (flags & TFD_TIMER_CANCEL_ON_SET) == 0) return result;
+  errno = ECANCELED;
+  return -1;
+}
+
+ssize_t read(int fd, void* data, size_t size) {
+  NEXT(read);
+  std::unique_lock lock(g_mutex);
+  Timer* const timer = fd < 0 ? nullptr : find_timer(fd);
+  if (timer == nullptr) {
+    lock.unlock();
+    return real(fd, data, size);
+  }
+  const auto was_set = g_control->set.load();
+  const auto result = real(fd, data, size);
+  if (!timer->absolute || std::exchange(timer->seen, was_set) == was_set) return result;
+  arm(*timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, timer->spec, nullptr);
+  errno = ECANCELED;
+  return -1;
+}
+
+int close(int fd) {
+  NEXT(close);
+  {
+    const std::lock_guard lock(g_mutex);
+    if (Timer* const timer = fd < 0 ? nullptr : find_timer(fd)) *timer = Timer{};
+  }
+  return real(fd);
+}
+
+}  // extern "C"

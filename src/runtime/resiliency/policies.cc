@@ -216,8 +216,8 @@ Policies::Policies(std::vector<resources::Resiliency> documents, Metrics* metric
 }
 
 Policies::~Policies() = default;
-Policies::Policies(Policies&&) noexcept = default;
-Policies& Policies::operator=(Policies&&) noexcept = default;
+Policies::Policies(const Policies&) = default;
+Policies& Policies::operator=(const Policies&) = default;
 
 bool Policies::names_app(std::string_view app_id) const {
   return find(impl_->apps, app_id) != nullptr;

@@ -39,8 +39,9 @@ class Policies {
   /// that says what cannot be is left out and told in the log. `metrics` must outlive this.
   explicit Policies(std::vector<resources::Resiliency> documents, Metrics* metrics = nullptr);
   ~Policies();
-  Policies(Policies&&) noexcept;
-  Policies& operator=(Policies&&) noexcept;
+  /// A copy is the same policies with the same breakers.
+  Policies(const Policies&);
+  Policies& operator=(const Policies&);
 
   /// Whether a document names the app itself: the built-in retries of calls to it are then off.
   [[nodiscard]] bool names_app(std::string_view app_id) const;
@@ -73,5 +74,11 @@ class Policies {
   Policy make(Wanted&& wanted) const;
   std::shared_ptr<Impl> impl_;
 };
+
+/// Of a component's calls where there may be no policies at all.
+[[nodiscard]] inline Policy component_policy(const Policies* policies, std::string_view name,
+                                             ComponentKind kind, Direction direction) {
+  return policies == nullptr ? Policy() : policies->component(name, kind, direction);
+}
 
 }  // namespace outrigger::runtime::resiliency

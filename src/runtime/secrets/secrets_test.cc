@@ -258,18 +258,19 @@ TEST_F(ScopedSecrets, DeniedSecretsAreLeftOutOfAll) {
 TEST(SecretsPolicy, AFailingCallIsRepeatedAsThePolicySays) {
   Loop loop;
   Service::Settings settings;
-  settings.policy = [](std::string, Attempt attempt) -> Task<Result<>> {
-    [[maybe_unused]] auto first = co_await attempt();
-    auto second = co_await attempt();
-    co_return second;
-  };
+  resources::Resiliency document;
+  document.retries["DefaultSecretstoreComponentOutboundRetryPolicy"] = {
+      .duration = std::chrono::nanoseconds(1), .max_retries = 1};
+  const resiliency::Policies policies({document});
+  settings.policies = &policies;
   Service service(std::move(settings));
   auto made = std::make_unique<FakeStore>();
   FakeStore& store = *made;
   service.add(std::make_shared<OpenStore>("vault", std::move(made), nullptr));
   EXPECT_TRUE(run_on(loop, service.get("vault", "one", {})));
-  EXPECT_EQ(store.requests.size(), 2u);
+  EXPECT_EQ(store.requests.size(), 1u);
   EXPECT_FALSE(run_on(loop, service.get("vault", "gone", {})));
+  EXPECT_EQ(store.requests.size(), 3u);
 }
 
 Result<std::unique_ptr<stores::SecretStore>> make_fake(const components::Metadata& metadata,

@@ -94,7 +94,8 @@ Task<Result<Secret>> Service::get(std::string store_name, std::string name, Prop
   std::move_only_function<Task<Result<Secret>>()> make = [&] {
     return store->store().get(request);
   };
-  auto secret = co_await under_policy<Secret>(&settings_.policy, store_name, std::move(make));
+  const resiliency::Policy policy = policy_of(store_name);
+  auto secret = co_await resiliency::run_under(&policy, std::move(make));
   store->get.record(secret.has_value(), std::chrono::steady_clock::now() - began);
   if (secret) co_return secret;
   co_return refuse(Code::internal, 500, "ERR_SECRET_GET",
@@ -109,7 +110,8 @@ Task<Result<Secrets>> Service::bulk_get(std::string store_name, Properties metad
   std::move_only_function<Task<Result<Secrets>>()> make = [&] {
     return store->store().bulk_get(metadata);
   };
-  auto secrets = co_await under_policy<Secrets>(&settings_.policy, store_name, std::move(make));
+  const resiliency::Policy policy = policy_of(store_name);
+  auto secrets = co_await resiliency::run_under(&policy, std::move(make));
   store->bulk_get.record(secrets.has_value(), std::chrono::steady_clock::now() - began);
   if (!secrets) {
     co_return refuse(Code::internal, 500, "ERR_SECRET_GET",

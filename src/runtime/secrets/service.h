@@ -11,8 +11,8 @@
 #include "base/sync.h"
 #include "components/secretstores/secret_store.h"
 #include "resources/configuration.h"
-#include "runtime/core/policy.h"
 #include "runtime/processor/processor.h"
+#include "runtime/resiliency/policies.h"
 #include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::secrets {
@@ -67,8 +67,8 @@ class Service {
     std::vector<resources::SecretScope> scopes;
     /// nullptr: nothing is counted.
     const telemetry::ComponentMetrics* metrics = nullptr;
-    /// Empty: calls go straight to the stores.
-    Policy policy;
+    /// Of this loop; nullptr: calls go straight to the stores.
+    const resiliency::Policies* policies = nullptr;
   };
   explicit Service(Settings settings);
   ~Service();
@@ -97,6 +97,11 @@ class Service {
   };
   [[nodiscard]] Result<std::shared_ptr<OpenStore>> open_store(const std::string& name) const;
   [[nodiscard]] bool allows(std::string_view store, std::string_view secret) const;
+  [[nodiscard]] resiliency::Policy policy_of(std::string_view store) const {
+    return resiliency::component_policy(settings_.policies, store,
+                                        resiliency::ComponentKind::secrets,
+                                        resiliency::Direction::outbound);
+  }
 
   Settings settings_;
   std::unordered_map<std::string, std::shared_ptr<OpenStore>, Hash, std::equal_to<>> stores_;

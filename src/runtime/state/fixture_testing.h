@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "components/state/query.h"
@@ -22,6 +23,8 @@ class FakeStore : public stores::Store, public stores::Transactional, public sto
   std::optional<Error> error;
   /// By stored key: what single items answer.
   std::map<std::string, Error> errors_of_keys;
+  /// Of these, those that are well the next time.
+  std::set<std::string> fails_once;
   std::optional<Item> item;
   std::optional<stores::QueryAnswer> answer;
   std::optional<std::size_t> max;
@@ -87,11 +90,12 @@ class FakeStore : public stores::Store, public stores::Transactional, public sto
   Queriable* queriable() noexcept override { return with_queries ? this : nullptr; }
 
  private:
-  [[nodiscard]] std::optional<Error> error_of(const std::string& key) const {
-    if (const auto found = errors_of_keys.find(key); found != errors_of_keys.end()) {
-      return found->second;
-    }
-    return error;
+  [[nodiscard]] std::optional<Error> error_of(const std::string& key) {
+    const auto found = errors_of_keys.find(key);
+    if (found == errors_of_keys.end()) return error;
+    const Error wrong = found->second;
+    if (fails_once.erase(key) > 0) errors_of_keys.erase(found);
+    return wrong;
   }
 };
 

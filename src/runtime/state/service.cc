@@ -105,15 +105,15 @@ Task<Result<std::optional<Item>>> Service::get(Get request) {
   request.request.key = store->prefix().apply(key);
   const OpenStore::Use use(*store);
   const Stopwatch watch;
+  const resiliency::Policy policy = policy_of(*store);
   Result<std::optional<Item>> item;
-  if (!settings_.policy) {
+  if (policy.empty()) {
     item = co_await store->store().get(std::move(request.request));
   } else {
     std::move_only_function<Task<Result<std::optional<Item>>>()> make = [&] {
       return store->store().get(request.request);
     };
-    item = co_await under_policy<std::optional<Item>>(&settings_.policy, store->name(),
-                                                      std::move(make));
+    item = co_await resiliency::run_under(&policy, std::move(make));
   }
   watch.record(store->operations().get, item.has_value());
   if (!item) co_return fail(errors.not_gotten(key, item.error()));
@@ -158,15 +158,15 @@ Task<Result<std::vector<stores::BulkItem>>> Service::bulk_get(BulkGet request) {
   options.parallelism = static_cast<std::size_t>(std::max<std::int64_t>(request.parallelism, 0));
   const OpenStore::Use use(*store);
   const Stopwatch watch;
+  const resiliency::Policy policy = policy_of(*store);
   Result<std::vector<stores::BulkItem>> answers;
-  if (!settings_.policy) {
+  if (policy.empty()) {
     answers = co_await store->store().bulk_get(std::move(gets), options);
   } else {
     std::move_only_function<Task<Result<std::vector<stores::BulkItem>>>()> make = [&] {
       return store->store().bulk_get(gets, options);
     };
-    answers = co_await under_policy<std::vector<stores::BulkItem>>(&settings_.policy, store->name(),
-                                                                   std::move(make));
+    answers = co_await resiliency::run_under(&policy, std::move(make));
   }
   watch.record(store->operations().bulk_get, answers.has_value());
   if (!answers) co_return fail(errors.not_gotten_in_bulk(answers.error()));
@@ -188,17 +188,13 @@ Task<std::optional<Error>> Service::write(std::shared_ptr<OpenStore> store,
       requests.push_back(std::move(one.request));
     }
   }
-  const bool repeatable = static_cast<bool>(settings_.policy);
+  const resiliency::Policy policy = policy_of(*store);
   const OpenStore::Use use(*store);
   const Stopwatch watch;
-  WriteBatch<Request> batch(store->store(), std::move(requests), std::move(refusals), repeatable);
-  Result<> ended;
-  if (!repeatable) {
-    ended = co_await batch.attempt();
-  } else {
-    Attempt attempt = [&batch] { return batch.attempt(); };
-    ended = co_await settings_.policy(store->name(), std::move(attempt));
-  }
+  WriteBatch<Request> batch(store->store(), std::move(requests), std::move(refusals),
+                            !policy.empty());
+  std::move_only_function<Task<Result<>>()> attempt = [&batch] { return batch.attempt(); };
+  Result<> ended = co_await resiliency::run_under(&policy, std::move(attempt));
   auto failed = batch.outcome(std::move(ended), face);
   watch.record(store->operations().*operation, !failed);
   co_return failed;

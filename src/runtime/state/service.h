@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "components/state/store.h"
-#include "runtime/core/policy.h"
+#include "runtime/resiliency/policies.h"
 #include "runtime/state/errors.h"
 #include "runtime/state/open_store.h"
 #include "runtime/state/outbox_hook.h"
@@ -81,8 +81,8 @@ class Service {
     std::string app_id;
     /// nullptr: nothing is counted.
     const telemetry::ComponentMetrics* metrics = nullptr;
-    /// Empty: calls go straight to the stores.
-    Policy policy;
+    /// Of this loop; nullptr: calls go straight to the stores.
+    const resiliency::Policies* policies = nullptr;
   };
   explicit Service(Settings settings);
   ~Service();
@@ -128,6 +128,11 @@ class Service {
   /// `app_id`: whether HTTP clients are told it.
   [[nodiscard]] Result<std::shared_ptr<OpenStore>> open_store(std::string_view name, Face face,
                                                               bool tell_app_id = true) const;
+  [[nodiscard]] resiliency::Policy policy_of(const OpenStore& store) const {
+    return resiliency::component_policy(settings_.policies, store.name(),
+                                        resiliency::ComponentKind::state,
+                                        resiliency::Direction::outbound);
+  }
   using Operation = telemetry::OperationMetrics OpenStore::Operations::*;
   /// What failed, as the store said it.
   template <class Request>

@@ -224,24 +224,26 @@ TEST(StateMetrics, EveryOperationIsCountedBySuccess) {
   }
 }
 
-/// Makes up to three attempts.
-Task<Result<>> three_times(std::string, Attempt attempt) {
-  Result<> done;
-  for (int i = 0; i < 3; ++i) {
-    done = co_await attempt();
-    if (done) break;
+/// Policies for all stores: up to three attempts, and a breaker if it is wanted.
+resiliency::Policies three_times(std::string trip = "") {
+  resources::Resiliency document;
+  document.retries["DefaultStatestoreComponentOutboundRetryPolicy"] = {
+      .duration = std::chrono::nanoseconds(1), .max_retries = 2};
+  if (!trip.empty()) {
+    document.circuit_breakers["DefaultComponentCircuitBreakerPolicy"] = {.trip = std::move(trip)};
   }
-  co_return done;
+  return resiliency::Policies({document});
 }
 
-Service::Settings with_policy() {
+Service::Settings with(const resiliency::Policies& policies) {
   Service::Settings settings;
-  settings.policy = &three_times;
+  settings.policies = &policies;
   return settings;
 }
 
 TEST(StatePolicy, FailedCallsAreRepeated) {
-  Fixture api(with_policy());
+  const auto policies = three_times();
+  Fixture api(with(policies));
   FakeStore& store = api.add_fake("store");
   store.error = Error(Code::unavailable, "down");
   EXPECT_EQ(api.http("GET", "/v1.0/state/store/k").status, 500);
@@ -263,7 +265,8 @@ TEST(StatePolicy, FailedCallsAreRepeated) {
 }
 
 TEST(StatePolicy, AStaleEtagIsNotTriedAgain) {
-  Fixture api(with_policy());
+  const auto policies = three_times();
+  Fixture api(with(policies));
   FakeStore& store = api.add_fake("store");
   store.error = stores::etag_mismatch();
   EXPECT_EQ(api.http("POST", kState, R"([{"key":"k"}])").status, 409);
@@ -271,7 +274,8 @@ TEST(StatePolicy, AStaleEtagIsNotTriedAgain) {
 }
 
 TEST(StatePolicy, OfSeveralWritesOnlyTheFailedAreRepeated) {
-  Fixture api(with_policy());
+  const auto policies = three_times();
+  Fixture api(with(policies));
   FakeStore& store = api.add_fake("store");
   store.errors_of_keys = {{"app||b", Error(Code::unavailable, "no b")},
                           {"app||c", stores::etag_mismatch("c")},
@@ -285,35 +289,26 @@ TEST(StatePolicy, OfSeveralWritesOnlyTheFailedAreRepeated) {
 }
 
 TEST(StatePolicy, AStaleEtagIsToldThoughTheOthersSucceedLater) {
-  Service::Settings settings;
-  FakeStore* store = nullptr;
-  settings.policy = [&store](std::string component, Attempt attempt) {
-    EXPECT_EQ(component, "store");
-    Attempt mending = [&store, attempt = std::move(attempt)]() mutable {
-      auto task = attempt();
-      store->errors_of_keys.erase("app||b");
-      return task;
-    };
-    return three_times(std::move(component), std::move(mending));
-  };
-  Fixture api(std::move(settings));
-  store = &api.add_fake("store");
-  store->errors_of_keys = {{"app||b", Error(Code::unavailable, "no b")},
-                           {"app||c", stores::etag_mismatch("c")}};
+  const auto policies = three_times();
+  Fixture api(with(policies));
+  FakeStore& store = api.add_fake("store");
+  store.errors_of_keys = {{"app||b", Error(Code::unavailable, "no b")},
+                          {"app||c", stores::etag_mismatch("c")}};
+  store.fails_once = {"app||b"};
   EXPECT_EQ(api.http("POST", kState, R"([{"key":"b"},{"key":"c"}])").status, 409);
+  EXPECT_EQ(store.sets.size(), 3u);
 }
 
 TEST(StatePolicy, ThePolicysOwnErrorIsTold) {
-  Service::Settings settings;
-  settings.policy = [](std::string, Attempt) -> Task<Result<>> {
-    co_return fail(Code::unavailable, "circuit breaker is open");
-  };
-  Fixture api(std::move(settings));
+  const auto policies = three_times("consecutiveFailures > 0");
+  Fixture api(with(policies));
   FakeStore& store = api.add_fake("store");
+  store.error = Error(Code::unavailable, "down");
+  EXPECT_EQ(api.http("GET", "/v1.0/state/store/k").status, 500);
+  EXPECT_EQ(store.gets.size(), 1u);
   EXPECT_EQ(api.http("POST", kState, R"([{"key":"b"},{"key":"c"}])").body.whole,
             R"({"errorCode":"ERR_STATE_SAVE","message":"failed saving state in state store store: )"
             R"(circuit breaker is open"})");
-  EXPECT_EQ(api.http("GET", "/v1.0/state/store/k").status, 500);
   EXPECT_TRUE(store.sets.empty());
 }
 

@@ -103,14 +103,15 @@ Task<Result<>> Service::transact(Transaction request) {
   multi.metadata = std::move(request.metadata);
   stores::Transactional& transactional = *store->store().transactional();
   const Stopwatch watch;
+  const resiliency::Policy policy = policy_of(*store);
   Result<> done;
   if (steps.refusal) {
     done = fail(*std::move(steps.refusal));
-  } else if (!settings_.policy) {
+  } else if (policy.empty()) {
     done = co_await transactional.multi(std::move(multi));
   } else {
-    Attempt attempt = [&] { return transactional.multi(multi); };
-    done = co_await settings_.policy(store->name(), std::move(attempt));
+    std::move_only_function<Task<Result<>>()> make = [&] { return transactional.multi(multi); };
+    done = co_await resiliency::run_under(&policy, std::move(make));
   }
   watch.record(store->operations().transaction, done.has_value());
   if (!done) co_return fail(StoreErrors(store->name(), request.face).not_transacted(done.error()));
@@ -136,15 +137,15 @@ Task<Result<stores::QueryAnswer>> Service::query(Query request) {
   }
   const OpenStore::Use use(*store);
   const Stopwatch watch;
+  const resiliency::Policy policy = policy_of(*store);
   Result<stores::QueryAnswer> answer;
-  if (!settings_.policy) {
+  if (policy.empty()) {
     answer = co_await queriable->query(*std::move(parsed), std::move(request.metadata));
   } else {
     std::move_only_function<Task<Result<stores::QueryAnswer>>()> make = [&] {
       return queriable->query(*parsed, request.metadata);
     };
-    answer = co_await under_policy<stores::QueryAnswer>(&settings_.policy, store->name(),
-                                                        std::move(make));
+    answer = co_await resiliency::run_under(&policy, std::move(make));
   }
   watch.record(store->operations().query, answer.has_value());
   if (!answer) co_return fail(errors.not_queried(answer.error()));

@@ -44,10 +44,13 @@ struct World {
   }
   Task<void> begin_move(placement::Location home) {
     const std::map<std::string, placement::Location> homes{{"cat", home}};
-    co_await where.update(placement::tables_of(homes), {"cat"});
+    std::vector<std::string> types{"cat"};
+    co_await where.update(placement::tables_of(homes), std::move(types));
   }
   Task<void> live_nowhere() {
-    co_await where.update(placement::tables_of({}), {"cat"});
+    const std::map<std::string, placement::Location> none;
+    std::vector<std::string> types{"cat"};
+    co_await where.update(placement::tables_of(none), std::move(types));
     where.unlock({"cat"});
   }
   /// Notes how it ended: "ok" or the message.
@@ -286,7 +289,8 @@ TEST(Router, ACallThatIsCutOffByTheDrainGoesToTheNewHome) {
 TEST(Router, ATypeThatWasRemovedHereIsTriedUntilPlacementKnows) {
   World world;
   world.play([](World& w) -> Task<void> {
-    co_await w.life->remove_types({"cat"});
+    std::vector<std::string> types{"cat"};
+    co_await w.life->remove_types(std::move(types));
     w.scope.spawn(w.call(invocation("1", "m")));
     co_await w.live_at(kElsewhere);
     co_await w.scope.join();

@@ -1,10 +1,10 @@
 #include "runtime/actors/stream_grpc.h"
 
-#include <charconv>
 #include <unordered_map>
 
 #include "base/duration.h"
 #include "base/log.h"
+#include "base/strings.h"
 #include "dapr/proto/runtime/v1/actors.pb.h"
 #include "runtime/actors/bytes_value.h"
 #include "runtime/actors/either.h"
@@ -65,6 +65,13 @@ const std::string* id_of(const FromApp& message) {
   }
 }
 
+/// As grpc-go says it.
+std::unexpected<Error> malformed() {
+  return fail(Code::internal,
+              "grpc: failed to unmarshal the received message: proto: cannot parse invalid "
+              "wire-format data");
+}
+
 /// The stream of one connection, used on its loop.
 class OpenStream final : public ActorStream {
  public:
@@ -84,18 +91,27 @@ class OpenStream final : public ActorStream {
     co_return reply;
   }
 
-  void deliver(std::string bytes) {
+  /// An error ends the stream: it was the answer to one of the calls, and nobody knows to which.
+  Result<> deliver(std::string bytes) {
     FromApp message;
-    if (!message.ParseFromString(bytes)) return log.warn("Dropping a malformed callback response");
+    if (!message.ParseFromString(bytes)) return malformed();
     const std::string* id = id_of(message);
-    if (id == nullptr) return log.warn("Dropping actor callback response without correlation id");
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(id->data(), id->data() + id->size(), number);
-    const auto found = pending_.find(number);
-    if (error != std::errc{} || end != id->data() + id->size() || found == pending_.end()) {
-      return log.warn("Dropping actor callback response with unknown id=", *id);
+    if (id == nullptr) {
+      log.warn("Dropping actor callback response without correlation id");
+      return {};
+    }
+    const auto number = parse_int<std::uint64_t>(*id);
+    if (!number || *number == 0 || *number > last_) {
+      return fail(Code::invalid_argument,
+                  "answer to a call that was never made, id=" + quoted(*id));
+    }
+    const auto found = pending_.find(*number);
+    if (found == pending_.end()) {
+      log.warn("Dropping actor callback response with unknown id=", *id);
+      return {};
     }
     found->second->set(std::move(bytes));
+    return {};
   }
 
   void close() {
@@ -152,7 +168,7 @@ Task<Result<>> read_all(std::shared_ptr<OpenStream> open, net::grpc::ServerStrea
   for (;;) {
     OUT_CO_TRY(auto message, co_await stream->read());
     if (!message) co_return Result<>();
-    open->deliver(*std::move(message));
+    OUT_CO_CHECK(open->deliver(*std::move(message)));
   }
 }
 
@@ -166,7 +182,8 @@ Task<Result<>> serve_actor_events(Service& service, net::grpc::ServerStream& str
   OUT_CO_TRY(auto first, co_await stream.read());
   if (!first) co_return Result<>();
   FromApp initial;
-  if (!initial.ParseFromString(*first) || !initial.has_initial_request()) {
+  if (!initial.ParseFromString(*first)) co_return malformed();
+  if (!initial.has_initial_request()) {
     co_return fail(Code::invalid_argument,
                    "first message must be SubscribeActorEventsRequestInitialAlpha1");
   }

@@ -16,6 +16,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -33,7 +34,7 @@ struct Control {
 };
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr useconds_t kPause = 5000;
+constexpr int kPauseMilliseconds = 5;
 constexpr int kTimersMax = 16;
 
 Control* g_control = nullptr;
@@ -46,6 +47,7 @@ Function* next(Function*, const char* name) {
 // The function of the same name that would be called without us, found once.
 #define NEXT(name) static auto* const real = next(&(name), #name)
 
+void pause_a_moment() { ::poll(nullptr, 0, kPauseMilliseconds); }
 std::int64_t shift() { return g_control == nullptr ? 0 : g_control->shift.load(); }
 
 timespec to_spec(std::int64_t nanos) { return {nanos / kSecond, nanos % kSecond}; }
@@ -68,7 +70,7 @@ bool disk_works(int fd) {
   const bool ours = is_ours(fd);
   if (ours && g_control->stall != 0) {
     ++g_control->waiting;
-    while (g_control->stall != 0) ::usleep(kPause);
+    while (g_control->stall != 0) pause_a_moment();
     --g_control->waiting;
   }
   const auto error = g_control->error.load();
@@ -126,7 +128,7 @@ void wake_timers() {
         arm(timer, TFD_TIMER_ABSTIME, now, nullptr);
       }
     }
-    ::usleep(kPause);
+    pause_a_moment();
   }
 }
 

@@ -14,10 +14,10 @@
 #include <thread>
 #include <utility>
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -40,12 +40,12 @@ constexpr int kTimersMax = 16;
 Control* g_control = nullptr;
 char g_folder[PATH_MAX];
 
-template <class Function>
-Function* next(Function*, const char* name) {
-  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+/// What the C library would do. Not by way of the library: sanitizers ask for the time when nothing
+/// can be looked up yet.
+template <class... Arguments>
+int call(long number, Arguments... arguments) {
+  return static_cast<int>(::syscall(number, arguments...));
 }
-// The function of the same name that would be called without us, found once.
-#define NEXT(name) static auto* const real = next(&(name), #name)
 
 void pause_a_moment() { ::poll(nullptr, 0, kPauseMilliseconds); }
 std::int64_t shift() { return g_control == nullptr ? 0 : g_control->shift.load(); }
@@ -106,13 +106,12 @@ Timer* find_timer(int fd) {
 }
 
 int arm(const Timer& timer, int flags, const itimerspec& spec, itimerspec* old) {
-  NEXT(timerfd_settime);
   itimerspec shifted = spec;
   const auto nanos = to_nanos(spec.it_value);
   if (timer.absolute && nanos != 0) {
     shifted.it_value = to_spec(std::max<std::int64_t>(nanos - shift(), 1));
   }
-  return real(timer.fd, flags, &shifted, old);
+  return call(SYS_timerfd_settime, timer.fd, flags, &shifted, old);
 }
 
 /// As the kernel does when the clock is set: what waits for the timer wakes up.
@@ -149,30 +148,23 @@ __attribute__((constructor)) void begin() {
 extern "C" {
 
 ssize_t write(int fd, const void* data, size_t size) {
-  NEXT(write);
-  if (const auto half = taken_by_full_disk(fd, size); half > 0) return real(fd, data, half);
-  return disk_works(fd) ? real(fd, data, size) : -1;
+  if (const auto half = taken_by_full_disk(fd, size); half > 0)
+    return ::syscall(SYS_write, fd, data, half);
+  return disk_works(fd) ? ::syscall(SYS_write, fd, data, size) : -1;
 }
 
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) {
-  NEXT(pwrite64);
-  if (const auto half = taken_by_full_disk(fd, size); half > 0) return real(fd, data, half, at);
-  return disk_works(fd) ? real(fd, data, size, at) : -1;
+  if (const auto half = taken_by_full_disk(fd, size); half > 0)
+    return ::syscall(SYS_pwrite64, fd, data, half, at);
+  return disk_works(fd) ? ::syscall(SYS_pwrite64, fd, data, size, at) : -1;
 }
 
-int fsync(int fd) {
-  NEXT(fsync);
-  return disk_works(fd) ? real(fd) : -1;
-}
+int fsync(int fd) { return disk_works(fd) ? call(SYS_fsync, fd) : -1; }
 
-int fdatasync(int fd) {
-  NEXT(fdatasync);
-  return disk_works(fd) ? real(fd) : -1;
-}
+int fdatasync(int fd) { return disk_works(fd) ? call(SYS_fdatasync, fd) : -1; }
 
 int clock_gettime(clockid_t clock, timespec* out) noexcept {
-  NEXT(clock_gettime);
-  const int result = real(clock, out);
+  const int result = call(SYS_clock_gettime, clock, out);
   if (result == 0 && clock == CLOCK_REALTIME) *out = to_spec(to_nanos(*out) + shift());
   return result;
 }
@@ -192,8 +184,7 @@ time_t time(time_t* out) noexcept {
 }
 
 int timerfd_create(clockid_t clock, int flags) noexcept {
-  NEXT(timerfd_create);
-  const int fd = real(clock, flags);
+  const int fd = call(SYS_timerfd_create, clock, flags);
   if (fd < 0 || clock != CLOCK_REALTIME || g_control == nullptr) return fd;
   const std::lock_guard lock(g_mutex);
   static bool watching = false;
@@ -205,10 +196,9 @@ int timerfd_create(clockid_t clock, int flags) noexcept {
 }
 
 int timerfd_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) noexcept {
-  NEXT(timerfd_settime);
   const std::lock_guard lock(g_mutex);
   Timer* const timer = fd < 0 ? nullptr : find_timer(fd);
-  if (timer == nullptr) return real(fd, flags, spec, old);
+  if (timer == nullptr) return call(SYS_timerfd_settime, fd, flags, spec, old);
   timer->absolute = (flags & TFD_TIMER_ABSTIME) != 0;
   timer->spec = *spec;
   const int result = arm(*timer, flags, *spec, old);
@@ -220,15 +210,14 @@ int timerfd_settime(int fd, int flags, const itimerspec* spec, itimerspec* old) 
 }
 
 ssize_t read(int fd, void* data, size_t size) {
-  NEXT(read);
   std::unique_lock lock(g_mutex);
   Timer* const timer = fd < 0 ? nullptr : find_timer(fd);
   if (timer == nullptr) {
     lock.unlock();
-    return real(fd, data, size);
+    return ::syscall(SYS_read, fd, data, size);
   }
   const auto was_set = g_control->set.load();
-  const auto result = real(fd, data, size);
+  const auto result = ::syscall(SYS_read, fd, data, size);
   if (!timer->absolute || std::exchange(timer->seen, was_set) == was_set) return result;
   arm(*timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, timer->spec, nullptr);
   errno = ECANCELED;
@@ -236,12 +225,11 @@ ssize_t read(int fd, void* data, size_t size) {
 }
 
 int close(int fd) {
-  NEXT(close);
   {
     const std::lock_guard lock(g_mutex);
     if (Timer* const timer = fd < 0 ? nullptr : find_timer(fd)) *timer = Timer{};
   }
-  return real(fd);
+  return call(SYS_close, fd);
 }
 
 }  // extern "C"

@@ -16,7 +16,7 @@ Result<int> parse_port(std::string_view text, std::string_view flag) {
 
 }  // namespace
 
-CommonFlags::CommonFlags(std::string program, int default_port)
+CommonFlags::CommonFlags(std::string program, int default_port, Identity identity)
     : flags(std::move(program)), port(default_port) {
   std::string own = process_environment()("NAMESPACE").value_or("");
   if (own.empty()) own = "default";
@@ -26,10 +26,12 @@ CommonFlags::CommonFlags(std::string program, int default_port)
   flags.add("healthz-port", &healthz_port, "port of the health endpoint");
   flags.add("healthz-listen-address", &healthz_listen_address,
             "address of the health endpoint; empty: all");
-  flags.add("tls-enabled", &tls_enabled, "use mutual TLS on the gRPC service");
   flags.add("trust-domain", &trust_domain, "trust domain of the control plane");
-  flags.add("trust-anchors-file", &trust_anchors_file, "file with the trust anchors");
-  flags.add("sentry-address", &sentry_address, "address of the certificate authority");
+  if (identity == Identity::from_sentry) {
+    flags.add("tls-enabled", &tls_enabled, "use mutual TLS on the gRPC service");
+    flags.add("trust-anchors-file", &trust_anchors_file, "file with the trust anchors");
+    flags.add("sentry-address", &sentry_address, "address of the certificate authority");
+  }
   flags.add("mode", &mode, "standalone or kubernetes");
   flags.add("log-level", &log_level_, "debug, info, warn, error or fatal");
   flags.add("log-file", &log_file_, "file that logs are appended to");

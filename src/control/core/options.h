@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -31,8 +32,10 @@ struct CommonOptions {
 /// The flags that all services have, on top of which each adds its own.
 class CommonFlags {
  public:
+  /// Where a service has its identity from: sentry tells it, or it is sentry.
+  enum class Identity : std::uint8_t { from_sentry, own };
   /// `port`: the default of --port.
-  CommonFlags(std::string program, int port);
+  CommonFlags(std::string program, int port, Identity identity = Identity::from_sentry);
 
   Flags flags;
   int port;

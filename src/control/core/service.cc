@@ -133,6 +133,7 @@ class Life {
     options.concurrent_streams_max = 10'000;
     options.keep_alive.ping_after = program_.options.keepalive_time;
     options.keep_alive.ping_timeout = program_.options.keepalive_timeout;
+    options.tls = service_->tls();
     std::vector<net::RequestHandler*> handlers;
     for (unsigned loop = 0; loop < loops_.size(); ++loop) handlers.push_back(&service_->grpc(loop));
     grpc_ = std::make_unique<net::Server>(loops_, std::move(handlers), std::move(options));
@@ -181,6 +182,7 @@ class Life {
 
 }  // namespace
 
+std::shared_ptr<net::TlsContext> Service::tls() { return nullptr; }
 Task<std::optional<net::Response>> Service::page(std::string) { co_return std::nullopt; }
 
 int run(Program program) {

@@ -10,6 +10,7 @@
 #include "base/scope.h"
 #include "control/core/options.h"
 #include "net/http/server.h"
+#include "net/tls.h"
 
 namespace outrigger::control {
 
@@ -32,6 +33,9 @@ class Service {
   virtual Task<Result<>> open() = 0;
   /// The handler of the gRPC port on one loop.
   virtual net::RequestHandler& grpc(unsigned loop) = 0;
+  /// With what the gRPC port is served; nullptr: in cleartext. Renewed in place (replace()). Asked
+  /// for once, after open().
+  virtual std::shared_ptr<net::TlsContext> tls();
   /// Further pages of the health port by path; `nullopt` where there is none. On loop 0.
   virtual Task<std::optional<net::Response>> page(std::string path);
   /// Lets the calls of the gRPC port come to their end: called when the port takes no new ones.

@@ -1,3 +1,5 @@
+#include <map>
+
 #include "base/log.h"
 #include "base/random.h"
 #include "base/scope.h"
@@ -37,6 +39,9 @@ struct Cluster::Impl {
   net::Client client{client_options()};
   Scope scope;
   std::vector<std::string> addresses;
+  /// A scheduler's streams are on the same loops whoever else comes or goes.
+  std::map<std::string, std::size_t> first_loops;
+  std::size_t next_loop = 0;
   wire::Accepted accepted;
   bool stopped = false;
 
@@ -171,9 +176,13 @@ void Cluster::Impl::watch_jobs() {
   if (stopped) return;
   std::vector<std::vector<std::string>> spread(services.size());
   const bool any = accepted.app || !accepted.actor_types.empty();
-  // A scheduler's streams are where they were, whoever else comes or goes.
+  std::erase_if(first_loops, [this](const auto& entry) {
+    return std::ranges::find(addresses, entry.first) == addresses.end();
+  });
   for (const std::string& address : addresses) {
-    const std::size_t first = std::hash<std::string>()(address) % spread.size();
+    const auto [place, is_new] = first_loops.try_emplace(address, next_loop);
+    if (is_new) next_loop += settings.streams;
+    const std::size_t first = place->second;
     for (unsigned stream = 0; any && stream < settings.streams; ++stream) {
       spread[(first + stream) % spread.size()].push_back(address);
     }

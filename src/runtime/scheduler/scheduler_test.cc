@@ -347,6 +347,25 @@ TEST(Scheduler, AStreamThatEndsCancelsItsTriggersAndIsBegunAnew) {
   EXPECT_TRUE(comes([&] { return test.taker.ended == 1; }));
 }
 
+TEST(Scheduler, TriggersGoOnWhileOtherSchedulersComeAndGo) {
+  Watching test;
+  FakeScheduler other;
+  test.fake.send(due(1, "wait"));
+  ASSERT_TRUE(comes([&] { return test.taker.begun == 1; }));
+  test.fake.tell_hosts(hosts({other.address, test.fake.address}));
+  ASSERT_TRUE(comes([&] { return other.streams().size() == 1; }));
+  test.fake.tell_hosts(hosts({test.fake.address}));
+  ASSERT_TRUE(comes([&] { return other.streams().empty(); }));
+  on(test.sidecar.loops[0], [&] {
+    test.taker.go_on = true;
+    test.taker.changed.notify_all();
+  });
+  ASSERT_TRUE(comes([&] { return test.fake.results().size() == 1; }));
+  EXPECT_THAT(told(test.fake), ::testing::ElementsAre("1 ok"));
+  EXPECT_EQ(test.fake.streams_ever(), 1U);
+  EXPECT_EQ(test.taker.cancelled, 0);
+}
+
 TEST(Scheduler, AtTheEndTriggersThatRunMayEndAndNoOthersBegin) {
   Watching test;
   test.fake.send(due(1, "wait"));

@@ -225,14 +225,18 @@ Task<void> Watcher::stop(Duration grace) {
     const Streams all = streams_;
     for (const auto& stream : all) co_await stream->scope.join();
   }
-  co_await end(std::exchange(streams_, {}));
+  Streams rest = std::move(streams_);
+  streams_.clear();
+  co_await end(std::move(rest));
 }
 
 Task<void> Watcher::close() {
   wanted_.reset();
   scope_.cancel();
   co_await scope_.join();
-  co_await end(std::exchange(streams_, {}));
+  Streams rest = std::move(streams_);
+  streams_.clear();
+  co_await end(std::move(rest));
 }
 
 }  // namespace outrigger::runtime::scheduler

@@ -1,7 +1,6 @@
 """The actor API over HTTP, with our placement and scheduler."""
 
 import threading
-import time
 
 from support.app import App
 from support.daprd import Daprd, component
@@ -200,38 +199,6 @@ def two_sidecars_agree_where_an_actor_lives():
     here = "error invoke actor method: error from actor service: (500) broken"
     there = f"error invoke actor method: rpc error: code = Internal desc = {here}"
     assert set(failed) == {here, there}, set(failed)
-
-
-@test
-def a_rolling_restart_loses_no_call_that_was_answered():
-    zoos = [Zoo(["rolling"]) for _ in range(3)]
-    sidecars = [zoo.sidecar(f"rolling-{number}") for number, zoo in enumerate(zoos)]
-    caller = Daprd("caller", flags=placement().flags())
-    stop, answers = threading.Event(), []
-
-    def call(number):
-        count = 0
-        while not stop.is_set():
-            count += 1
-            began = time.monotonic()
-            reply = invoke(caller, f"rolling/{number}-{count % 50}", "work")
-            answers.append((reply.status, time.monotonic() - began, reply.text[:200]))
-
-    callers = [threading.Thread(target=call, args=(number,)) for number in range(4)]
-    for thread in callers:
-        thread.start()
-    for number, sidecar in enumerate(sidecars):
-        wait_until(lambda: len(answers) > 200 * (number + 1), "calls")
-        sidecar.stop()
-        sidecars[number] = zoos[number].sidecar(f"rolling-{number}")
-    stop.set()
-    for thread in callers:
-        thread.join()
-    refused = [answer for answer in answers if answer[0] != 200]
-    assert not refused, (len(refused), len(answers), refused[:3])
-    done = sum(len([call for call in zoo.calls if call[2] == "work"]) for zoo in zoos)
-    assert done >= len(answers), (done, len(answers))
-    assert max(answer[1] for answer in answers) < 8, max(answers, key=lambda answer: answer[1])
 
 
 @test

@@ -32,6 +32,9 @@ class Api {
   Result<WatchRequest> begin_watch(std::string_view message) const;
   /// What a stream's end is for its client.
   [[nodiscard]] std::unexpected<Error> ended(std::string_view closing_words) const;
+  /// What it is if its first message could not be read.
+  [[nodiscard]] std::unexpected<Error> broken(const Error& error,
+                                              std::string_view closing_words) const;
 
   Engine& engine_;
   Metrics& metrics_;

@@ -18,6 +18,11 @@ std::unexpected<Error> Api::ended(std::string_view closing_words) const {
   return fail(Code::cancelled, "context canceled");
 }
 
+std::unexpected<Error> Api::broken(const Error& error, std::string_view closing_words) const {
+  if (closing_ || error.code() == Code::cancelled) return ended(closing_words);
+  return std::unexpected(error);
+}
+
 /// One sidecar's stream of triggers.
 class Api::Stream final : public Watcher {
  public:
@@ -119,7 +124,7 @@ Result<WatchRequest> Api::begin_watch(std::string_view message) const {
 
 Task<Result<>> Api::watch_jobs(net::grpc::ServerStream& stream) {
   auto first = co_await stream.read();
-  if (!first) co_return ended("server is closing");
+  if (!first) co_return broken(first.error(), "server is closing");
   // A stream that ends before its first message: upstream passes on io.EOF.
   if (!*first) co_return fail(Code::unknown, "EOF");
   OUT_CO_TRY(auto request, begin_watch(**first));
@@ -145,7 +150,7 @@ Task<Result<>> Api::send_hosts(net::grpc::ServerStream& stream) {
 
 Task<Result<>> Api::watch_hosts(net::grpc::ServerStream& stream) {
   auto request = co_await stream.read();
-  if (!request) co_return ended("cron closed");
+  if (!request) co_return broken(request.error(), "cron closed");
   auto sent = co_await send_hosts(stream);
   co_return ended("cron closed");
 }

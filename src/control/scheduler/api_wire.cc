@@ -11,12 +11,16 @@ namespace common = dapr::proto::common::v1;
 constexpr std::string_view kMetadataUrl = "type.googleapis.com/dapr.proto.scheduler.v1.JobMetadata";
 constexpr std::int64_t kNanos = 1'000'000'000;
 
+/// As grpc-go begins to say it, for calls of one message and for streams.
+constexpr std::string_view kBadRequest = "grpc: error unmarshalling request: ";
+constexpr std::string_view kBadMessage = "grpc: failed to unmarshal the received message: ";
+
 template <class Message>
-Result<Message> parse(std::string_view bytes) {
+Result<Message> parse(std::string_view bytes, std::string_view words = kBadRequest) {
   Message message;
   if (message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return message;
-  return fail(Code::internal, "grpc: error unmarshalling request: it is no " +
-                                  std::string(Message::descriptor()->name()));
+  return fail(Code::internal,
+              std::string(words) + "it is no " + std::string(Message::descriptor()->name()));
 }
 
 void read_metadata(pb::JobMetadata& metadata, Named& out) {
@@ -175,7 +179,7 @@ Result<Named> parse_list(std::string_view bytes) {
 }
 
 Result<FromSidecar> parse_watch(std::string_view bytes) {
-  OUT_TRY(auto message, parse<pb::WatchJobsRequest>(bytes));
+  OUT_TRY(auto message, parse<pb::WatchJobsRequest>(bytes, kBadMessage));
   FromSidecar from;
   if (message.has_initial()) {
     from.initial = read_initial(*message.mutable_initial(), from.initial_error);

@@ -8,6 +8,7 @@
 #include "control/scheduler/engine.h"
 #include "control/scheduler/sqlite_store.h"
 #include "control/scheduler/target.h"
+#include "net/grpc/server.h"
 
 /// What tests of the engine share: a clock that is set by hand, a sidecar that remembers, a folder.
 namespace outrigger::control::scheduler {
@@ -102,6 +103,30 @@ class FakeSidecar final : public Watcher {
   Engine* engine_ = nullptr;
   WatcherId id_ = 0;
 };
+
+/// How a gRPC call ended.
+struct Ending {
+  std::string status;
+  std::string words;
+  std::string body;
+};
+/// A call of a service with this body, frames and all, as it may come from anybody.
+inline Task<Ending> call_raw(net::grpc::Service* service, std::string path, std::string body) {
+  net::Request request;
+  request.method = "POST";
+  request.target = std::move(path);
+  request.headers.add("content-type", "application/grpc");
+  request.body = std::move(body);
+  auto response = co_await service->handle(std::move(request));
+  auto answer = co_await response.body.read_all(std::size_t{1} << 24);
+  EXPECT_TRUE(answer);
+  const auto value = [&response](std::string_view name) {
+    std::string found(response.headers.value(name));
+    if (found.empty()) found = response.body.trailers.value(name);
+    return found;
+  };
+  co_return Ending{value("grpc-status"), value("grpc-message"), answer.value_or("")};
+}
 
 /// Waits for what other threads have a part in; false if it does not come for 30 s.
 inline Task<bool> eventually(std::function<bool()> condition) {

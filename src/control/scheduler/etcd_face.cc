@@ -1,5 +1,7 @@
 #include "control/scheduler/etcd_face.h"
 
+#include <deque>
+
 #include "control/scheduler/record.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
 #include "etcd/rpc.pb.h"
@@ -31,12 +33,30 @@ struct Range {
     if (begin.starts_with(prefix)) return true;
     return !end.empty() && begin < prefix && (endless() || end > prefix);
   }
+  /// Whether all that follow this key are outside of it.
+  [[nodiscard]] bool ends_at(std::string_view key) const {
+    if (end.empty()) return key >= begin;
+    return !endless() && key >= end;
+  }
   /// What all names in it begin with, of keys under this folder; "" if it is not that simple.
   [[nodiscard]] std::string names_under(std::string_view folder) const {
     if (!begin.starts_with(folder)) return "";
     std::string last = begin;
     if (!last.empty()) last.back() = static_cast<char>(last.back() + 1);
     return end.empty() || end == last ? begin.substr(folder.size()) : "";
+  }
+  /// A text that no name in it is before or equal to, and that is not far before the first; "" if
+  /// that may be any. Names are UTF-8.
+  [[nodiscard]] std::string before_names(std::string_view folder) const {
+    if (!begin.starts_with(folder) || begin.size() == folder.size()) return "";
+    std::string name = begin.substr(folder.size());
+    const auto last = static_cast<unsigned char>(name.back());
+    name.pop_back();
+    // A client that reads page by page begins behind its last key with a zero byte.
+    if (last == 0) return name;
+    name += static_cast<char>(last - 1);
+    name += '\xff';
+    return name;
   }
 };
 
@@ -75,6 +95,41 @@ std::string keyed(std::string_view folder, std::string_view name) {
   return key;
 }
 
+/// What of the records in a range is wanted, and how many there are.
+class Finding {
+ public:
+  struct Wanted {
+    std::size_t limit = 0;  ///< 0: all.
+    bool last = false;      ///< The last ones, backwards.
+    bool keys = true;
+    bool values = true;
+  };
+  explicit Finding(Wanted wanted) : wanted_(wanted) {}
+
+  /// In the order of keys. `render` gives the value.
+  template <class Render>
+  void add(std::string key, JobId revision, const Render& render) {
+    ++count_;
+    if (!wanted_.keys || (full() && !wanted_.last)) return;
+    if (full()) records_.pop_front();
+    std::string value;
+    if (wanted_.values) value = render();
+    records_.push_back(record_of(std::move(key), std::move(value), revision));
+  }
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  std::deque<mvccpb::KeyValue> take() {
+    if (wanted_.last) std::ranges::reverse(records_);
+    return std::move(records_);
+  }
+
+ private:
+  [[nodiscard]] bool full() const { return wanted_.limit > 0 && records_.size() >= wanted_.limit; }
+
+  const Wanted wanted_;
+  std::size_t count_ = 0;
+  std::deque<mvccpb::KeyValue> records_;
+};
+
 }  // namespace
 
 /// The operations on the records.
@@ -84,30 +139,32 @@ class EtcdFace::Operations {
 
   Task<Result<pb::RangeResponse>> range(pb::RangeRequest request) {
     if (request.key().empty()) co_return no_key();
+    Finding::Wanted wanted;
+    wanted.limit = static_cast<std::size_t>(std::max<std::int64_t>(request.limit(), 0));
+    wanted.last = request.sort_order() == pb::RangeRequest::DESCEND;
+    wanted.keys = !request.count_only();
+    wanted.values = !request.keys_only();
+    Finding finding(wanted);
     Range keys{request.key(), request.range_end()};
-    OUT_CO_TRY(auto found, co_await find(std::move(keys)));
+    OUT_CO_CHECK(co_await find(std::move(keys), &finding));
     pb::RangeResponse response;
     *response.mutable_header() = header();
-    response.set_count(static_cast<std::int64_t>(found.size()));
-    if (request.count_only()) co_return response;
-    if (request.sort_order() == pb::RangeRequest::DESCEND) std::ranges::reverse(found);
-    const auto limit = static_cast<std::size_t>(std::max<std::int64_t>(request.limit(), 0));
-    response.set_more(limit > 0 && found.size() > limit);
-    if (limit > 0 && found.size() > limit) found.resize(limit);
-    for (auto& record : found) {
-      if (request.keys_only()) record.clear_value();
-      *response.add_kvs() = std::move(record);
-    }
+    response.set_count(static_cast<std::int64_t>(finding.count()));
+    response.set_more(!request.count_only() && wanted.limit > 0 && finding.count() > wanted.limit);
+    for (auto& record : finding.take()) *response.add_kvs() = std::move(record);
     co_return response;
   }
 
   Task<Result<pb::DeleteRangeResponse>> remove(pb::DeleteRangeRequest request) {
     if (request.key().empty()) co_return no_key();
+    Finding::Wanted wanted;
+    wanted.values = request.prev_kv();
+    Finding finding(wanted);
     Range keys{request.key(), request.range_end()};
-    OUT_CO_TRY(auto found, co_await find(std::move(keys)));
+    OUT_CO_CHECK(co_await find(std::move(keys), &finding));
     pb::DeleteRangeResponse response;
     *response.mutable_header() = header();
-    for (auto& record : found) {
+    for (auto& record : finding.take()) {
       if (!record.key().starts_with(kJobs)) continue;
       OUT_CO_CHECK(co_await engine_.remove(record.key().substr(kJobs.size())));
       response.set_deleted(response.deleted() + 1);
@@ -159,41 +216,46 @@ class EtcdFace::Operations {
   }
 
  private:
-  using Records = std::vector<mvccpb::KeyValue>;
-
   static std::unexpected<Error> no_key() {
     return fail(Code::invalid_argument, "etcdserver: key is not provided");
   }
 
   /// In the order of keys: counters, jobs, replicas.
-  Task<Result<Records>> find(Range keys) {
-    Records found;
+  Task<Result<>> find(Range keys, Finding* finding) {
     for (const auto folder : {kCounters, kJobs}) {
       if (!keys.meets(folder)) continue;
-      const std::string prefix = keys.names_under(folder);
-      std::string after;
-      for (;;) {
-        ListRequest page{.prefix = prefix, .after = after};
-        OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
-        if (jobs.empty()) break;
-        after = jobs.back().name;
-        for (const auto& job : jobs) {
-          std::string key = keyed(folder, job.name);
-          if (!keys.contains(key)) continue;
-          if (folder == kJobs) {
-            found.push_back(record_of(std::move(key), encode(job.job), job.id));
-          } else if (job.counter) {
-            found.push_back(record_of(std::move(key), encode(*job.counter), job.id));
-          }
-        }
-        if (keys.end.empty()) break;  // The one is the first of those that begin so.
-      }
+      OUT_CO_CHECK(co_await find_under(folder, keys, finding));
     }
     std::string own = keyed(kReplicas, id_);
     if (keys.contains(own)) {
-      found.push_back(record_of(std::move(own), replica_record(engine_.hosts().addresses), 1));
+      finding->add(std::move(own), 1, [this] { return replica_record(engine_.hosts().addresses); });
     }
-    co_return found;
+    co_return Result<>();
+  }
+
+  /// A page of the store at a time.
+  Task<Result<>> find_under(std::string_view folder, Range keys, Finding* finding) {
+    const std::string prefix = keys.names_under(folder);
+    std::string after = keys.before_names(folder);
+    for (;;) {
+      ListRequest page{.prefix = prefix, .after = after};
+      OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
+      if (jobs.empty()) co_return Result<>();
+      after = jobs.back().name;
+      for (const auto& job : jobs) {
+        std::string key = keyed(folder, job.name);
+        if (!keys.contains(key)) {
+          if (keys.ends_at(key)) co_return Result<>();
+          continue;
+        }
+        if (folder == kJobs) {
+          finding->add(std::move(key), job.id, [&job] { return encode(job.job); });
+        } else if (job.counter) {
+          finding->add(std::move(key), job.id, [&job] { return encode(*job.counter); });
+        }
+      }
+      if (keys.end.empty()) co_return Result<>();  // The one is the first of those that begin so.
+    }
   }
 
   Engine& engine_;

@@ -25,6 +25,7 @@ class EtcdFace {
   ~EtcdFace();
 
   Result<> open();
+  net::grpc::Service& service() noexcept { return service_; }
   Task<void> close();
 
  private:

@@ -1,0 +1,162 @@
+#include "control/scheduler/etcd_face.h"
+
+#include "control/scheduler/engine_testing.h"
+#include "dapr/proto/scheduler/v1/scheduler.pb.h"
+#include "etcd/rpc.pb.h"
+
+namespace outrigger::control::scheduler {
+namespace {
+
+namespace pb = etcdserverpb;
+
+const WallTime kNow = parse_rfc3339("2026-08-21T12:00:00Z").value();
+constexpr int kJobs = 2500;  // More than the store gives at once.
+
+std::string job_key(int number) {
+  const std::string digits = std::to_string(10'000 + number);
+  return "dapr/jobs/app||ns||app||job" + digits.substr(1);
+}
+
+/// A scheduler with jobs, and the port in front of it.
+class SchedulerEtcdPort : public testing::Test {
+ protected:
+  SchedulerEtcdPort() {
+    loops_.start();
+    run_on(loop_, fill());
+  }
+  ~SchedulerEtcdPort() override {
+    run_on(loop_, close());
+    loops_.stop_and_join();
+  }
+  template <class Response, class Request>
+  Response call(std::string method, const Request& request) {
+    std::string frame;
+    net::grpc::append_frame(frame, request.SerializeAsString(), false);
+    const auto ending =
+        run_on(loop_, call_raw(&face_.service(), "/etcdserverpb.KV/" + method, std::move(frame)));
+    EXPECT_EQ(ending.status, "0") << ending.words;
+    Response response;
+    EXPECT_TRUE(ending.body.size() >= 5 && response.ParseFromString(ending.body.substr(5)));
+    return response;
+  }
+  pb::RangeResponse range(const pb::RangeRequest& request) {
+    return call<pb::RangeResponse>("Range", request);
+  }
+  static pb::RangeRequest all_jobs() {
+    pb::RangeRequest request;
+    request.set_key("dapr/jobs/");
+    request.set_range_end("dapr/jobs0");
+    return request;
+  }
+
+ private:
+  Task<void> fill() {
+    auto opened = co_await engine_.open("here:1");
+    EXPECT_TRUE(opened);
+    dapr::proto::scheduler::v1::JobMetadata metadata;
+    metadata.set_app_id("app");
+    metadata.set_namespace_("ns");
+    metadata.mutable_target()->mutable_job();
+    Job job{.due_time = "1h"};
+    job.metadata = Payload{"type.googleapis.com/dapr.proto.scheduler.v1.JobMetadata",
+                           metadata.SerializeAsString()};
+    std::vector<Task<void>> all;
+    for (int number = 0; number < kJobs; ++number) all.push_back(put(job_key(number), job));
+    co_await run_all(std::move(all));
+  }
+  Task<void> put(std::string key, Job job) {
+    auto done = co_await engine_.schedule(key.substr(10), std::move(job), true);
+    EXPECT_TRUE(done);
+  }
+  Task<void> close() {
+    co_await face_.close();
+    co_await engine_.close();
+  }
+
+  TemporaryFolder folder_;
+  Loops loops_{1};
+  Loop loop_;
+  telemetry::Registry registry_{telemetry::RegistryOptions{}};
+  Metrics metrics_{registry_};
+  ManualClock clock_{kNow};
+  SqliteStore store_{SqliteOptions{.folder = folder_.path}};
+  Engine engine_{store_, clock_, metrics_, EngineOptions{}, [](bool) {}};
+  EtcdFace face_{engine_, loops_, {.address = "127.0.0.1", .port = 0, .id = "scheduler-0"}};
+};
+
+// What etcd answers: `count` is of all that are in the range, whatever the limit.
+TEST_F(SchedulerEtcdPort, GivesAllOfARangeOrItsBeginningOrItsEnd) {
+  auto request = all_jobs();
+  auto found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  EXPECT_EQ(found.kvs_size(), kJobs);
+  EXPECT_FALSE(found.more());
+  request.set_limit(3);
+  found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  EXPECT_TRUE(found.more());
+  ASSERT_EQ(found.kvs_size(), 3);
+  EXPECT_EQ(found.kvs(2).key(), job_key(2));
+  EXPECT_NE(found.kvs(2).value(), "");
+  request.set_sort_order(pb::RangeRequest::DESCEND);
+  request.set_keys_only(true);
+  found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  EXPECT_TRUE(found.more());
+  ASSERT_EQ(found.kvs_size(), 3);
+  EXPECT_EQ(found.kvs(0).key(), job_key(kJobs - 1));
+  EXPECT_EQ(found.kvs(2).key(), job_key(kJobs - 3));
+  EXPECT_EQ(found.kvs(2).value(), "");
+  request.set_limit(kJobs);
+  EXPECT_FALSE(range(request).more());
+  request.set_limit(1);
+  request.set_count_only(true);
+  found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  EXPECT_EQ(found.kvs_size(), 0);
+  EXPECT_FALSE(found.more());
+}
+
+TEST_F(SchedulerEtcdPort, IsReadPageByPageAsClientsOfEtcdDoIt) {
+  auto request = all_jobs();
+  request.set_limit(999);
+  std::vector<std::string> keys;
+  for (;;) {
+    const auto page = range(request);
+    EXPECT_EQ(page.count(), kJobs - static_cast<int>(keys.size()));
+    for (const auto& record : page.kvs()) keys.push_back(record.key());
+    if (!page.more()) break;
+    request.set_key(keys.back() + std::string(1, '\0'));
+  }
+  ASSERT_EQ(keys.size(), static_cast<std::size_t>(kJobs));
+  EXPECT_TRUE(std::ranges::is_sorted(keys));
+}
+
+TEST_F(SchedulerEtcdPort, FindsFromOneKeyToAnother) {
+  pb::RangeRequest request;
+  request.set_key(job_key(10));
+  EXPECT_EQ(range(request).count(), 1);
+  request.set_range_end(job_key(20));
+  auto found = range(request);
+  EXPECT_EQ(found.count(), 10);
+  EXPECT_EQ(found.kvs(0).key(), job_key(10));
+  request.set_key("dapr/jobs/app||ns||app||job0009a");  // Between two.
+  EXPECT_EQ(range(request).kvs(0).key(), job_key(10));
+  request.set_range_end(std::string(1, '\0'));  // And all that follows, with the replica.
+  EXPECT_EQ(range(request).count(), kJobs - 10 + 1);
+  request.set_key("dapr/jobs/app||ns||app||job");
+  request.clear_range_end();
+  EXPECT_EQ(range(request).count(), 0);
+  pb::DeleteRangeRequest removing;
+  removing.set_key(job_key(10));
+  removing.set_range_end(job_key(12));
+  removing.set_prev_kv(true);
+  const auto removed = call<pb::DeleteRangeResponse>("DeleteRange", removing);
+  EXPECT_EQ(removed.deleted(), 2);
+  ASSERT_EQ(removed.prev_kvs_size(), 2);
+  EXPECT_NE(removed.prev_kvs(1).value(), "");
+  EXPECT_EQ(range(all_jobs()).count(), kJobs - 2);
+}
+
+}  // namespace
+}  // namespace outrigger::control::scheduler

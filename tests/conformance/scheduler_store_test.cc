@@ -239,6 +239,10 @@ TEST_P(SchedulerStores, ListAndRemoveByPrefixInTheOrderOfNames) {
   ASSERT_TRUE(rest);
   ASSERT_EQ(rest->size(), 1);
   EXPECT_EQ((*rest)[0].name, "t||p||c");
+  const auto all = wait(store().list({.prefix = "", .after = "t||p||b", .limit = 2}));
+  ASSERT_TRUE(all);
+  ASSERT_EQ(all->size(), 2);
+  EXPECT_EQ((*all)[1].name, "t||q");
   const auto removed = wait(store().remove_prefix("t||p||"));
   ASSERT_TRUE(removed);
   EXPECT_EQ(std::set<JobId>(removed->begin(), removed->end()),

@@ -31,9 +31,6 @@ std::string job_key(std::string_view name) { return std::string(kJobs) + std::st
 std::string counter_key(std::string_view name) {
   return std::string(kCounters) + std::string(name);
 }
-std::unexpected<Error> other_term() {
-  return fail(Code::aborted, "the share of jobs is another one by now");
-}
 
 /// When a job that is read anew wants to be woken. A retry, whose time is not kept, is due when the
 /// trigger was, as upstream has it after a restart.

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "components/clients/postgres/values.h"
+#include "control/scheduler/postgres_statements.h"
 
 namespace outrigger::control::scheduler {
 namespace {
@@ -41,8 +42,6 @@ const Statement& leave_statement() {
       "DELETE FROM outrigger_scheduler_replica WHERE id = $1::text AND uid = $2::bigint");
   return statement;
 }
-
-std::int64_t as_signed(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 
 }  // namespace
 

@@ -4,6 +4,11 @@
 
 namespace outrigger::control::scheduler {
 
+/// Ids of ours as the bigint that has the same bits.
+constexpr std::int64_t as_signed(std::uint64_t number) noexcept {
+  return static_cast<std::int64_t>(number);
+}
+
 /// What the scheduler says to PostgreSQL. Names are bytes, for they are compared as such. `part` is
 /// a job's partition id, `xid` the transaction that wrote it last, which tells other replicas what
 /// is new.

@@ -31,22 +31,10 @@ constexpr std::size_t kPageBytesMax = std::size_t{8} << 20;
 
 std::int64_t nanos(WallTime time) { return time.time_since_epoch().count(); }
 WallTime wall(std::int64_t number) { return WallTime(std::chrono::nanoseconds(number)); }
-std::int64_t as_signed(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 JobId id_at(const Rows& rows, std::size_t row, std::size_t column) {
   return static_cast<JobId>(to_integer(rows.bytes(row, column)));
 }
 const PostgresStatements& sql() { return PostgresStatements::all(); }
-
-std::unexpected<Error> other_term() {
-  return fail(Code::aborted, "the share of jobs is another one by now");
-}
-
-/// The first bytes behind all that begin with the prefix.
-std::string end_of(std::string prefix) {
-  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-  if (!prefix.empty()) ++prefix.back();
-  return prefix;
-}
 
 /// A step with these parameters: texts and bytes as they are, numbers as bigint.
 class Building {
@@ -249,7 +237,7 @@ Task<Result<std::optional<JobId>>> PostgresStore::remove(std::string name) {
 }
 
 Task<Result<std::vector<JobId>>> PostgresStore::remove_prefix(std::string prefix) {
-  std::string end = end_of(prefix);
+  std::string end = names_end(prefix);
   Step step = Building(sql().remove_prefix).with(std::move(prefix)).with(std::move(end)).take();
   OUT_CO_TRY(const auto rows, co_await client_.query(std::move(step), Effect::write));
   std::vector<JobId> removed;
@@ -258,7 +246,7 @@ Task<Result<std::vector<JobId>>> PostgresStore::remove_prefix(std::string prefix
 }
 
 Task<Result<std::vector<NamedJob>>> PostgresStore::list(ListRequest request) {
-  std::string end = end_of(request.prefix);
+  std::string end = names_end(request.prefix);
   Step step = Building(sql().list)
                   .with(std::move(request.prefix))
                   .with(std::move(end))

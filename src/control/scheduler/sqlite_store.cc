@@ -45,15 +45,6 @@ constexpr std::string_view kPut =
 
 std::int64_t nanos(WallTime time) { return time.time_since_epoch().count(); }
 
-/// The first text behind all that begin with the prefix, in the order of bytes.
-std::string end_of(std::string prefix) {
-  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-  // Names are UTF-8, which has no such byte.
-  if (prefix.empty()) return "\xff";
-  prefix.back() = static_cast<char>(prefix.back() + 1);
-  return prefix;
-}
-
 std::string uri_of(const std::filesystem::path& file) {
   std::string uri = "file:";
   for (const char c : file.string()) {
@@ -65,10 +56,6 @@ std::string uri_of(const std::filesystem::path& file) {
     }
   }
   return uri;
-}
-
-std::unexpected<Error> other_term() {
-  return fail(Code::aborted, "the share of jobs is another one by now");
 }
 
 Result<std::optional<JobId>> id_of(Database& database, std::string_view name) {
@@ -282,7 +269,7 @@ Task<Result<std::vector<JobId>>> SqliteStore::remove_prefix(std::string prefix) 
   std::vector<JobId> removed;
   for (std::size_t before = 0;;) {
     before = removed.size();
-    Client::Work<std::vector<JobId>> work = [files = files_, prefix, end = end_of(prefix)](
+    Client::Work<std::vector<JobId>> work = [files = files_, prefix, end = names_end(prefix)](
                                                 Database& database) -> Result<std::vector<JobId>> {
       OUT_CHECK(files->check());
       std::vector<JobId> ids;
@@ -306,7 +293,7 @@ Task<Result<std::vector<NamedJob>>> SqliteStore::list(ListRequest request) {
   Client::Work<std::vector<NamedJob>> work =
       [request = std::move(request)](Database& database) -> Result<std::vector<NamedJob>> {
     std::vector<NamedJob> jobs;
-    const std::string end = end_of(request.prefix);
+    const std::string end = names_end(request.prefix);
     OUT_TRY(
         auto rows,
         database.query(

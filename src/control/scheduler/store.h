@@ -91,6 +91,20 @@ struct Settlement {
   std::optional<Waking> waking;
 };
 
+/// What a store answers to what is done under a term that is over, or not yet begun.
+inline std::unexpected<Error> other_term() {
+  return fail(Code::aborted, "the share of jobs is another one by now");
+}
+
+/// The first text behind all names that begin with the prefix, in the order of bytes.
+inline std::string names_end(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+  // Names are UTF-8, which has no such byte.
+  if (prefix.empty()) return "\xff";
+  prefix.back() = static_cast<char>(prefix.back() + 1);
+  return prefix;
+}
+
 /// Where jobs are kept: an engine such as SQLite, etcd or PostgreSQL. One object per process, used
 /// on one loop; calls may overlap. Errors of the engine are transient unless said otherwise: the
 /// caller tries again. A write that was answered survives the end of this process, and of the

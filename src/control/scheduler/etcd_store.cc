@@ -20,10 +20,11 @@ constexpr std::string_view kCounters = "dapr/counters/";
 // Keys of one answer while all jobs are read.
 constexpr std::int64_t kPage = 2000;
 // Written to see whether that is possible; of no meaning to anybody.
-constexpr std::string_view kProbe = "outrigger/scheduler/probe";
+constexpr std::string_view kProbe = "dapr/outrigger/probe";
 // etcd refuses transactions of more operations than 128 by default; a job takes two.
 constexpr std::size_t kLoadSlice = 50;
 constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
+constexpr std::size_t kSettleSlice = 50;
 constexpr std::size_t kSettlesAtOnce = 64;
 constexpr Duration kPause = 1s;
 
@@ -78,6 +79,10 @@ class EtcdStore final : public Store {
   Task<Result<>> follow(etcd::Watch* watch);
   Task<Result<>> heard(etcd::Event event);
   Task<Result<>> load_slice(std::vector<JobId> ids, Loaded* out);
+  std::optional<etcd::Compare> fence(std::uint64_t term) const;
+  static void add(const Settlement& settlement, const std::string& name, etcd::Txn* txn);
+  void note(const Settlement& settlement);
+  Task<void> settle_slice(std::uint64_t term, std::vector<Settlement> slice, Result<bool>* out);
   Task<void> settle_one(std::uint64_t term, Settlement settlement, Result<bool>* out);
 
   std::unique_ptr<etcd::Client> client_;
@@ -410,10 +415,13 @@ Task<Result<std::vector<bool>>> EtcdStore::settle(std::uint64_t term,
   if (!serves(term)) co_return other_term();
   std::vector<Result<bool>> results(settlements.size(), false);
   std::vector<Task<void>> tasks;
-  for (std::size_t i = 0; i < settlements.size(); ++i) {
-    tasks.push_back(settle_one(term, std::move(settlements[i]), &results[i]));
+  for (std::size_t i = 0; i < settlements.size(); i += kSettleSlice) {
+    const std::size_t end = std::min(i + kSettleSlice, settlements.size());
+    std::vector<Settlement> slice(settlements.begin() + static_cast<std::ptrdiff_t>(i),
+                                  settlements.begin() + static_cast<std::ptrdiff_t>(end));
+    tasks.push_back(settle_slice(term, std::move(slice), &results[i]));
   }
-  co_await run_all(std::move(tasks), kSettlesAtOnce);
+  co_await run_all(std::move(tasks));
   std::vector<bool> there;
   for (auto& result : results) {
     if (!result) co_return std::unexpected(std::move(result).error());
@@ -422,26 +430,77 @@ Task<Result<std::vector<bool>>> EtcdStore::settle(std::uint64_t term,
   co_return there;
 }
 
+std::optional<etcd::Compare> EtcdStore::fence(std::uint64_t term) const {
+  if (!serves(term)) return std::nullopt;
+  return members_->fence(share_->term);
+}
+
+void EtcdStore::add(const Settlement& settlement, const std::string& name, etcd::Txn* txn) {
+  txn->compare.push_back(
+      {.key = job_key(name), .number = static_cast<std::int64_t>(settlement.id)});
+  if (settlement.waking) {
+    txn->success.emplace_back(
+        etcd::Put{.key = counter_key(name), .value = encode(settlement.counter)});
+  } else {
+    txn->success.emplace_back(etcd::Remove{.key = job_key(name)});
+    txn->success.emplace_back(etcd::Remove{.key = counter_key(name)});
+  }
+}
+
+void EtcdStore::note(const Settlement& settlement) {
+  if (settlement.waking) {
+    index_.move(settlement.id, *settlement.waking);
+  } else {
+    index_.erase(settlement.id);
+  }
+}
+
+// All in one transaction, which costs etcd little more than one of them; each by itself if one of
+// the jobs is another one by now.
+Task<void> EtcdStore::settle_slice(std::uint64_t term, std::vector<Settlement> slice,
+                                   Result<bool>* out) {
+  etcd::Txn txn;
+  std::vector<std::size_t> there;
+  for (std::size_t i = 0; i < slice.size(); ++i) {
+    const auto* entry = index_.find(slice[i].id);
+    if (entry == nullptr) continue;
+    there.push_back(i);
+    add(slice[i], entry->name, &txn);
+  }
+  const auto held = fence(term);
+  if (held && there.size() > 1) {
+    txn.compare.push_back(*held);
+    const auto done = co_await client_->txn(std::move(txn));
+    const bool away = !done && (done.error().code() == Code::unavailable ||
+                                done.error().code() == Code::deadline_exceeded);
+    for (const std::size_t i : there) {
+      if (away) out[i] = std::unexpected(done.error());
+      if (!done || !done->succeeded) continue;
+      note(slice[i]);
+      out[i] = true;
+    }
+    if (away || (done && done->succeeded)) co_return;
+  }
+  std::vector<Task<void>> tasks;
+  for (const std::size_t i : there) {
+    tasks.push_back(settle_one(term, std::move(slice[i]), &out[i]));
+  }
+  co_await run_all(std::move(tasks), kSettlesAtOnce);
+}
+
 // May be asked for again, so what it finds done already counts as done.
 Task<void> EtcdStore::settle_one(std::uint64_t term, Settlement settlement, Result<bool>* out) {
   const auto* entry = index_.find(settlement.id);
   if (entry == nullptr) co_return;
   const std::string name = entry->name;
-  const auto fence = serves(term) ? members_->fence(share_->term) : std::nullopt;
-  if (!fence) {
+  const auto held = fence(term);
+  if (!held) {
     *out = other_term();
     co_return;
   }
   etcd::Txn txn;
-  txn.compare.push_back(*fence);
-  txn.compare.push_back({.key = job_key(name), .number = static_cast<std::int64_t>(settlement.id)});
-  if (settlement.waking) {
-    txn.success.emplace_back(
-        etcd::Put{.key = counter_key(name), .value = encode(settlement.counter)});
-  } else {
-    txn.success.emplace_back(etcd::Remove{.key = job_key(name)});
-    txn.success.emplace_back(etcd::Remove{.key = counter_key(name)});
-  }
+  txn.compare.push_back(*held);
+  add(settlement, name, &txn);
   txn.failure.emplace_back(etcd::Range{.key = job_key(name), .keys_only = true});
   auto done = co_await client_->txn(std::move(txn));
   if (!done) {
@@ -449,8 +508,7 @@ Task<void> EtcdStore::settle_one(std::uint64_t term, Settlement settlement, Resu
     co_return;
   }
   if (done->succeeded) {
-    if (settlement.waking) index_.move(settlement.id, *settlement.waking);
-    if (!settlement.waking) index_.erase(settlement.id);
+    note(settlement);
     *out = true;
     co_return;
   }

@@ -17,6 +17,7 @@ bool is_an_answer(Code code) {
     case Code::already_exists:
     case Code::not_found:
     case Code::invalid_argument:
+    case Code::permission_denied:
     case Code::aborted:
     case Code::cancelled: return true;
     default: return false;
@@ -94,6 +95,12 @@ Task<void> WatchedStore::look_after() {
     const auto reason = std::exchange(doubt_, std::nullopt);
     auto probed = co_await with_timeout(store_->probe(), options_.probe_timeout);
     if (scope_.cancellation().requested()) co_return;
+    if (!probed && probed.error().code() == Code::deadline_exceeded) {
+      probed = fail(Code::deadline_exceeded, "it does not answer");
+    }
+    // Whoever may write jobs only can do without the probe.
+    if (!probed && is_an_answer(probed.error().code())) probed = Result<>();
+    const bool worked = works_;
     works(probed.has_value());
     Duration pause = options_.slow;
     const TimePoint now = std::chrono::steady_clock::now();
@@ -102,7 +109,7 @@ Task<void> WatchedStore::look_after() {
       doubt_ = probed.error();
     } else {
       trouble_.worked();
-      if (reason && now - said_ >= kSayEvery) {
+      if (worked && reason && now - said_ >= kSayEvery) {
         said_ = now;
         log.warn("The store of jobs has failed a call: ", *reason);
       }

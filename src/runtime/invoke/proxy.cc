@@ -47,18 +47,19 @@ bool takes_grpc(const app::Channel& channel) {
 }
 
 ServiceMetrics::CallType type_of(const net::Request& request) {
-  const bool streaming = is_truthy(request.headers.value(kStream));
-  return streaming ? ServiceMetrics::CallType::streaming : ServiceMetrics::CallType::unary;
+  return is_streaming(request) ? ServiceMetrics::CallType::streaming
+                               : ServiceMetrics::CallType::unary;
 }
 
-/// The status as far as it is known: a stream has begun well.
+}  // namespace
+
+bool is_streaming(const net::Request& request) { return is_truthy(request.headers.value(kStream)); }
+
 Status status_now(const Result<net::Response>& response) {
   if (!response) return net::grpc::to_status(response.error());
   if (response->body.is_stream()) return {};
   return net::grpc::status_of_response(*response, response->body.trailers);
 }
-
-}  // namespace
 
 void report_end(net::Response& response, std::move_only_function<void(const Status&)> ended) {
   if (!response.body.is_stream()) {
@@ -124,6 +125,13 @@ Task<Result<net::Response>> Proxy::pass_on(std::shared_ptr<Call> call, net::Requ
   }
   peers::Target target{.app_id = std::move(app.id), .app_namespace = std::move(app.app_namespace)};
   TraceContext trace = api::trace_of(*call);
+  resiliency::Policy policy;
+  if (!asked.empty()) policy = service_.policies().app(asked, request.target);
+  if (!policy.empty()) {
+    auto response = co_await under_policy(std::move(policy), std::move(target), std::move(request),
+                                          std::move(trace));
+    co_return response;
+  }
   auto response = co_await to_sidecar(std::move(target), std::move(request), std::move(trace));
   co_return response;
 }

@@ -23,11 +23,22 @@ class Proxy final : public net::grpc::Fallback {
                                          net::Request request);
   Task<Result<net::Response>> to_sidecar(peers::Target target, net::Request request,
                                          TraceContext trace);
+  Task<Result<net::Response>> under_policy(resiliency::Policy policy, peers::Target target,
+                                           net::Request request, TraceContext trace);
+  Task<resiliency::Outcome> attempt_under(peers::Target target, net::Request* request,
+                                          TraceContext trace, bool streaming,
+                                          std::optional<Result<net::Response>>* answer);
   Task<Result<std::string>> locate(peers::Target target);
 
   Service& service_;
   Server server_;
 };
+
+/// Whether the caller says that the call is a stream, by its header dapr-stream.
+[[nodiscard]] bool is_streaming(const net::Request& request);
+
+/// The status as far as it is known: a stream has begun well.
+[[nodiscard]] net::grpc::Status status_now(const Result<net::Response>& response);
 
 /// Tells `ended` the status of a response when its end is known: now, or when its stream is over.
 void report_end(net::Response& response,

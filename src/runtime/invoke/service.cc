@@ -5,6 +5,7 @@
 #include "runtime/invoke/proxy.h"
 #include "runtime/invoke/status.h"
 #include "runtime/invoke/target.h"
+#include "runtime/resiliency/backoff.h"
 
 namespace outrigger::runtime::invoke {
 namespace {
@@ -27,10 +28,15 @@ bool is_transient(Code code) noexcept {
   return code == Code::unavailable || code == Code::unauthenticated;
 }
 
+bool has_failed(const Reply& reply) noexcept {
+  return reply.is_http() ? reply.status < 200 || reply.status > 399 : reply.status != 0;
+}
+
 }  // namespace
 
 Service::Service(Settings settings)
     : settings_(std::move(settings)),
+      policies_(settings_.policies != nullptr ? *settings_.policies : built_in_policies_),
       message_bytes_max_(limit_or_none(settings_.body_bytes_max)),
       forwarding_(settings_.identity.app_id, settings_.identity.app_namespace,
                   settings_.identity.host_address, settings_.host_name),
@@ -55,6 +61,63 @@ Task<Result<Reply>> Service::invoke(std::string app, Request request, TraceConte
         rpc_error(Code::invalid_argument, "invalid method: " + method.error().message()));
   }
   request.method = *std::move(method);
+  resiliency::Policy policy = policy_of(app, request.method);
+  if (policy.empty()) {
+    auto reply = co_await invoke_once(std::move(app), std::move(request), std::move(trace));
+    co_return reply;
+  }
+  auto reply = co_await invoke_under(std::move(policy), std::move(app), std::move(request),
+                                     std::move(trace));
+  co_return reply;
+}
+
+resiliency::Policy Service::policy_of(std::string_view app, std::string_view method) const {
+  if (is_url(app)) return policies_.app(app, method, "/");
+  const Endpoints::Endpoint* const endpoint = endpoints_->find(app);
+  return policies_.app(app, endpoint != nullptr ? std::string_view(endpoint->base_url) : method);
+}
+
+Task<Result<Reply>> Service::invoke_under(resiliency::Policy policy, std::string app,
+                                          Request request, TraceContext trace) {
+  if (policy.repeats() && request.body.is_stream() && !request.is_unbounded()) {
+    auto whole = co_await request.body.stream->read_all(message_bytes_max_);
+    if (!whole) co_return std::unexpected(std::move(whole).error());
+    request.body = net::Body(*std::move(whole));
+  }
+  std::optional<Result<Reply>> reply;
+  resiliency::Attempt attempt = [&] { return attempt_under(app, request, trace, &reply); };
+  auto word = co_await policy.run(std::move(attempt));
+  if (word) {
+    drop_body(reply);
+    co_return std::unexpected(*std::move(word));
+  }
+  co_return *std::move(reply);
+}
+
+// A body that is a stream is sent by the only attempt there is.
+Task<resiliency::Outcome> Service::attempt_under(std::string app, Request request,
+                                                 TraceContext trace,
+                                                 std::optional<Result<Reply>>* reply) {
+  drop_body(*reply);
+  reply->reset();
+  resiliency::Outcome outcome;
+  outcome.final = request.body.is_stream();
+  auto got = co_await invoke_once(std::move(app), std::move(request), std::move(trace));
+  if (!got) {
+    outcome.error = got.error();
+  } else if (has_failed(*got)) {
+    outcome.error = Error(Code::unknown, "status " + std::to_string(got->status));
+    outcome.status = got->status;
+  }
+  reply->emplace(std::move(got));
+  co_return outcome;
+}
+
+void Service::drop_body(std::optional<Result<Reply>>& reply) {
+  if (reply && *reply && (*reply)->body.stream) (*reply)->body.stream->close();
+}
+
+Task<Result<Reply>> Service::invoke_once(std::string app, Request request, TraceContext trace) {
   OUT_CO_TRY(auto name, parse_app_name(app, settings_.identity.app_namespace));
   if (name.is_url || endpoints_->find(name.id) != nullptr) {
     auto reply = co_await invoke_endpoint(std::move(name.id), std::move(request), std::move(trace));
@@ -118,32 +181,30 @@ Task<Result<Reply>> Service::invoke_remote(peers::Target target, Request request
   if (outgoing.request.body.is_stream() && !outgoing.request.is_unbounded()) {
     outgoing.replay = std::make_shared<Replay>();
   }
-  if (policies_ != nullptr && policies_->targets(target.app_id)) {
-    std::string app_id = target.app_id;
-    std::string method = outgoing.request.method;
-    Policies::Attempt once = [this, &target, &outgoing] { return attempt(target, outgoing); };
-    std::function<bool()> repeatable = [&outgoing] { return outgoing.repeatable(); };
-    auto reply = co_await policies_->run(std::move(app_id), std::move(method), std::move(once),
-                                         std::move(repeatable));
-    co_return reply;
-  }
   auto reply = co_await with_retries(std::move(target), outgoing);
   co_return reply;
 }
 
+// The built-in retries, which a document that names the app switches off.
 Task<Result<Reply>> Service::with_retries(peers::Target target, Outgoing& outgoing) {
+  auto reply = co_await attempt(target, outgoing);
+  if (policies_.names_app(target.app_id)) co_return reply;
+  resiliency::Backoff backoff(policies_.built_in(resiliency::BuiltIn::service_retries),
+                              std::chrono::steady_clock::now());
   for (int retries = 0;; ++retries) {
-    auto reply = co_await attempt(target, outgoing);
     if (reply || !is_transient(reply.error().code()) || outgoing.request.is_unbounded()) {
       co_return reply;
     }
-    if (retries == settings_.retries_max || !outgoing.repeatable()) {
+    const auto pause = outgoing.repeatable() ? backoff.next(std::chrono::steady_clock::now())
+                                             : std::optional<Duration>();
+    if (!pause) {
       const Code code = reply.error().code();
       std::string message = "failed to invoke target " + target.app_id + " after " +
                             std::to_string(retries) + " retries. Error: " + reply.error().message();
       co_return fail(code, std::move(message));
     }
-    OUT_CO_CHECK(co_await sleep_for(settings_.retry_pause));
+    OUT_CO_CHECK(co_await sleep_for(*pause));
+    reply = co_await attempt(target, outgoing);
   }
 }
 

@@ -12,21 +12,9 @@
 #include "runtime/invoke/envelope.h"
 #include "runtime/invoke/method.h"
 #include "runtime/invoke/remote_caller.h"
+#include "runtime/resiliency/policies.h"
 
 namespace outrigger::runtime::invoke {
-
-/// The resiliency policies for calls to other apps. One object per loop.
-class Policies {
- public:
-  virtual ~Policies() = default;
-  /// Whether a policy is meant for the app. The built-in retries are then off.
-  [[nodiscard]] virtual bool targets(std::string_view app_id) const = 0;
-  /// Runs `attempt` under the app's policies and gives its last result. It may be run again as
-  /// long as `repeatable` says so; a reply's status counts as its code.
-  using Attempt = std::function<Task<Result<Reply>>()>;
-  virtual Task<Result<Reply>> run(std::string app_id, std::string method, Attempt attempt,
-                                  std::function<bool()> repeatable) = 0;
-};
 
 /// Service invocation on one loop: calls to methods of this sidecar's application, of other
 /// sidecars' and of services outside, and the answers to other sidecars' calls.
@@ -40,9 +28,8 @@ class Service {
     std::size_t body_bytes_max = net::grpc::kDefaultMessageBytesMax;
     std::string host_name;  ///< Of this machine; shown to applications.
     peers::Options peers;
-    /// The built-in retries (facts/wire_notes.md, section 3).
-    int retries_max = 3;
-    Duration retry_pause = std::chrono::seconds(1);
+    /// Of this loop; nullptr: the built-in ones.
+    const resiliency::Policies* policies = nullptr;
   };
   explicit Service(Settings settings);
   /// close() must have ended.
@@ -54,7 +41,6 @@ class Service {
   void set_resolver(peers::Resolver* resolver) { peers_.set_resolver(resolver); }
   void set_endpoints(std::shared_ptr<const Endpoints> endpoints);
   void set_access(AccessCheck check) { access_ = std::move(check); }
-  void set_policies(Policies* policies) { policies_ = policies; }
   /// @}
 
   /// Invokes a method of the app that a client names: an id, perhaps with a namespace, an
@@ -74,6 +60,7 @@ class Service {
   [[nodiscard]] AppCaller& app() noexcept { return app_; }
   [[nodiscard]] peers::Peers& peers() noexcept { return peers_; }
   [[nodiscard]] Scope& scope() noexcept { return scope_; }
+  [[nodiscard]] const resiliency::Policies& policies() const noexcept { return policies_; }
   [[nodiscard]] Result<> check_access(const AccessQuestion& question) const {
     return access_ ? access_(question) : Result<>();
   }
@@ -87,6 +74,13 @@ class Service {
 
  private:
   void limit_body(Request& request);
+  Task<Result<Reply>> invoke_once(std::string app, Request request, TraceContext trace);
+  Task<Result<Reply>> invoke_under(resiliency::Policy policy, std::string app, Request request,
+                                   TraceContext trace);
+  Task<resiliency::Outcome> attempt_under(std::string app, Request request, TraceContext trace,
+                                          std::optional<Result<Reply>>* reply);
+  static void drop_body(std::optional<Result<Reply>>& reply);
+  [[nodiscard]] resiliency::Policy policy_of(std::string_view app, std::string_view method) const;
   Task<Result<Reply>> invoke_own_app(Request request, TraceContext trace);
   Task<Result<Reply>> invoke_endpoint(std::string name, Request request, TraceContext trace);
   Task<Result<Reply>> invoke_remote(peers::Target target, Request request, TraceContext trace);
@@ -94,6 +88,8 @@ class Service {
   Task<Result<Reply>> attempt(peers::Target target, Outgoing& outgoing);
 
   Settings settings_;
+  const resiliency::Policies built_in_policies_;
+  const resiliency::Policies& policies_;
   std::size_t message_bytes_max_;
   Scope scope_;
   Forwarding forwarding_;
@@ -103,7 +99,6 @@ class Service {
   EndpointCaller outside_;
   std::shared_ptr<const Endpoints> endpoints_;
   AccessCheck access_;
-  Policies* policies_ = nullptr;
   std::unique_ptr<net::grpc::Fallback> api_fallback_;
   std::unique_ptr<net::grpc::Fallback> internal_fallback_;
 };

@@ -105,6 +105,13 @@ class StaticResolver final : public peers::Resolver {
   Task<void> close() override { co_return; }
 };
 
+/// The built-in retries without their pauses.
+inline resiliency::Policies quick_retries() {
+  resources::Resiliency document;
+  document.retries["DaprBuiltInServiceRetries"] = {.duration = 10ms, .max_retries = 3};
+  return resiliency::Policies({document});
+}
+
 /// A sidecar as far as invocation needs one.
 class Sidecar {
  public:
@@ -137,6 +144,7 @@ class Sidecar {
   app::Gate gate{0};
   std::unique_ptr<app::Channel> app;
   StaticResolver resolver;
+  resiliency::Policies policies = quick_retries();
   std::unique_ptr<Service> service;
   api::Router router;
   std::unique_ptr<api::HttpApi> http_api;
@@ -159,7 +167,7 @@ class Sidecar {
     settings.host_name = "test-host";
     settings.metrics = &metrics;
     settings.body_bytes_max = body_bytes_max;
-    settings.retry_pause = 10ms;
+    settings.policies = &policies;
     settings.peers.connect_timeout = 2s;
     settings.peers.ping_after = 50ms;
     settings.peers.ping_timeout = 5s;  // A starved machine is no silent peer.

@@ -41,9 +41,13 @@ std::optional<std::string_view> after_invoke(std::string_view path) {
 
 }  // namespace
 
+bool is_url(std::string_view name) noexcept {
+  return name.starts_with("http://") || name.starts_with("https://");
+}
+
 Result<AppName> parse_app_name(std::string_view name, std::string_view own_namespace) {
   if (name.empty()) return fail(Code::unknown, "app id is empty");
-  if (name.starts_with("http://") || name.starts_with("https://")) {
+  if (is_url(name)) {
     return AppName{.id = std::string(name), .app_namespace = {}, .is_url = true};
   }
   const std::size_t dot = name.find('.');

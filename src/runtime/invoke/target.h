@@ -16,6 +16,9 @@ struct AppName {
   bool is_url = false;
 };
 
+/// Whether the name is the URL of a service outside.
+[[nodiscard]] bool is_url(std::string_view name) noexcept;
+
 /// `id`, `id.namespace` or `http(s)://...`. Errors have upstream's words and Code::unknown: to a
 /// client they are the reason inside ERR_DIRECT_INVOKE.
 [[nodiscard]] Result<AppName> parse_app_name(std::string_view name, std::string_view own_namespace);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/scope.h"
+#include "runtime/pubsub/under_policy.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -141,8 +142,14 @@ Task<Result<>> Courier::deliver(brokers::Message message) {
   co_return finished;
 }
 
-// An inbound policy of the component (retries, time limit, circuit breaker) goes round this call.
 Task<Answer> Courier::attempt(Delivery delivery) {
+  Policy policy = inbound_policy(parts_.service.settings().policies, name());
+  Deliver once = [this](Delivery one) { return attempt_once(std::move(one)); };
+  auto answer = co_await deliver_under(std::move(policy), std::move(delivery), std::move(once));
+  co_return answer;
+}
+
+Task<Answer> Courier::attempt_once(Delivery delivery) {
   const std::string_view topic = delivery.topic;
   const auto started = Clock::now();
   Answer answer = co_await parts_.postman.deliver(std::move(delivery));

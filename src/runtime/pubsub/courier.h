@@ -36,6 +36,7 @@ class Courier {
   using Clock = std::chrono::steady_clock;
 
   Task<Answer> attempt(Delivery delivery);
+  Task<Answer> attempt_once(Delivery delivery);
   [[nodiscard]] EventSpan span_of(const CloudEvent& event) const;
   void end_span(const EventSpan& span, std::string_view topic, const Answer& answer) const;
   Task<std::vector<Answer>> attempt_bulk(BulkDelivery delivery);

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "runtime/pubsub/courier.h"
+#include "runtime/pubsub/under_policy.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -201,7 +202,9 @@ void Courier::report(const Bulk& bulk) const {
 
 // An inbound policy of the component goes round this call, with the entries that failed only.
 Task<std::vector<Answer>> Courier::attempt_bulk(BulkDelivery delivery) {
-  auto answers = co_await parts_.postman.deliver_bulk(std::move(delivery));
+  Policy policy = inbound_policy(parts_.service.settings().policies, name());
+  auto answers =
+      co_await deliver_bulk_under(std::move(policy), parts_.postman, std::move(delivery));
   co_return answers;
 }
 

@@ -147,7 +147,7 @@ Answer read_failure(const Delivery& delivery, int status, std::string_view body)
                                  ", body: " + std::string(quoted) +
                                  ". status code returned: " + std::to_string(status));
   log.warn(error);
-  return Answer::retry(std::move(error).with_http_status(status));
+  return Answer::retry(std::move(error), status);
 }
 
 void write_properties(json::Writer& out, const Properties& properties) {
@@ -289,7 +289,7 @@ class HttpPostman final : public Postman {
                       std::string(delivery.topic) +
                       ". status code returned: " + std::to_string(status));
       log.warn(error);
-      co_return answer_all(count, Answer::retry(std::move(error).with_http_status(status)));
+      co_return answer_all(count, Answer::retry(std::move(error), status));
     }
     const auto statuses = body ? statuses_in(*body) : std::nullopt;
     if (!statuses) {

@@ -39,10 +39,14 @@ struct Answer {
   Outcome outcome = Outcome::success;
   /// The label `status` of the metrics.
   std::string_view status;
-  /// Set with `retry`; its code or HTTP status is the application's, for retry policies.
+  /// Set with `retry`.
   std::optional<Error> error;
+  /// With `retry`: the status of HTTP or gRPC that the application answered with, if it did.
+  std::optional<std::int32_t> code;
 
-  static Answer retry(Error why) { return {Outcome::retry, "", std::move(why)}; }
+  static Answer retry(Error why, std::optional<std::int32_t> code = std::nullopt) {
+    return {Outcome::retry, "", std::move(why), code};
+  }
 };
 
 /// Several events for one path.

@@ -151,12 +151,15 @@ class GrpcPostman final : public Postman {
 
  private:
   static Answer failed(const std::string& id, Error error) {
-    return Answer::retry(
-        std::move(error).context("error returned from app while processing pub/sub event " + id));
+    return refused(std::move(error),
+                   "error returned from app while processing pub/sub event " + id);
   }
   static Answer failed_bulk(Error error) {
-    return Answer::retry(
-        std::move(error).context("error returned from app while processing bulk pub/sub event"));
+    return refused(std::move(error), "error returned from app while processing bulk pub/sub event");
+  }
+  static Answer refused(Error error, std::string_view what) {
+    const auto code = static_cast<std::int32_t>(error.code());
+    return Answer::retry(std::move(error).context(what), code);
   }
   runtime::app::Channel& app_;
 };

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "runtime/pubsub/errors.h"
+#include "runtime/pubsub/under_policy.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -115,7 +116,8 @@ Task<Result<>> Service::publish(Publish request) {
     message.data = std::move(data);
     message.metadata = std::move(request.metadata);
     const OpenBroker::Use use(*broker);
-    published = co_await broker->broker().publish(std::move(message));
+    Policy policy = outbound_policy(settings_.policies, *broker);
+    published = co_await publish_under(std::move(policy), *broker, std::move(message));
     if (!published) {
       published = fail(PublishErrors(request.pubsub_name)
                            .not_published(request.topic, published.error().message()));
@@ -138,7 +140,8 @@ Task<Result<>> Service::send(std::string pubsub_name, brokers::PublishRequest re
   }
   request.topic = broker->broker_topic(request.topic);
   const OpenBroker::Use use(*broker);
-  auto sent = co_await broker->broker().publish(std::move(request));
+  Policy policy = outbound_policy(settings_.policies, *broker);
+  auto sent = co_await publish_under(std::move(policy), *broker, std::move(request));
   co_return sent;
 }
 
@@ -151,13 +154,9 @@ Task<Result<std::vector<brokers::BulkFailure>>> Service::send_bulk(
   }
   request.topic = broker->broker_topic(request.topic);
   const OpenBroker::Use use(*broker);
-  brokers::BulkPublisher* const publisher = broker->broker().bulk_publisher();
-  if (publisher != nullptr) {
-    auto sent = co_await publisher->bulk_publish(std::move(request));
-    co_return sent;
-  }
-  auto failures = co_await publish_each(broker->broker(), std::move(request));
-  co_return failures;
+  Policy policy = outbound_policy(settings_.policies, *broker);
+  auto sent = co_await publish_bulk_under(std::move(policy), *broker, std::move(request));
+  co_return sent;
 }
 
 Result<std::vector<brokers::BulkEntry>> Service::entries(const OpenBroker& broker,

@@ -11,6 +11,7 @@
 #include "runtime/pubsub/cloudevents.h"
 #include "runtime/pubsub/event_span.h"
 #include "runtime/pubsub/open_broker.h"
+#include "runtime/resiliency/policies.h"
 #include "runtime/telemetry/runtime_metrics.h"
 #include "runtime/telemetry/tracer.h"
 
@@ -64,6 +65,8 @@ class Service {
     const telemetry::ComponentMetrics* metrics = nullptr;
     /// nullptr: traces pass through as they came.
     const telemetry::Tracer* tracer = nullptr;
+    /// Of this loop; nullptr: there are none.
+    const runtime::resiliency::Policies* policies = nullptr;
   };
   explicit Service(Settings settings);
   ~Service();

@@ -245,16 +245,17 @@ Policy Policies::make(Wanted&& wanted) const {
   return policy;
 }
 
-Policy Policies::app(std::string_view app_id, std::string_view endpoint) const {
+Policy Policies::app(std::string_view app_id, std::string_view method,
+                     std::string_view separator) const {
   const resources::AppTarget* const named = find(impl_->apps, app_id);
   Wanted wanted;
   wanted.names = named != nullptr ? named->policies : impl_->for_apps;
   if (wanted.names == PolicyNames()) return {};
   if (named != nullptr) wanted.breakers_max = named->circuit_breaker_cache_size;
-  wanted.shown = concat("endpoint[", app_id, ", ", endpoint, "]");
+  wanted.breaker_key = concat(app_id, separator, method);
+  wanted.breaker_name = wanted.breaker_key;
+  wanted.shown = concat("endpoint[", app_id, ", ", wanted.breaker_key, "]");
   wanted.target = concat("app_", app_id);
-  wanted.breaker_key = endpoint;
-  wanted.breaker_name = endpoint;
   return make(std::move(wanted));
 }
 
@@ -305,13 +306,8 @@ Policy Policies::component(std::string_view name, ComponentKind kind, Direction 
   return make(std::move(wanted));
 }
 
-Policy Policies::built_in(BuiltIn which) const {
-  const std::string_view name = built_ins()[static_cast<std::size_t>(which)].name;
-  Policy policy;
-  policy.kept_ = impl_;
-  policy.name_ = name;
-  policy.retry_ = find(impl_->retries, name);
-  return policy;
+const RetryPolicy& Policies::built_in(BuiltIn which) const {
+  return *find(impl_->retries, built_ins()[static_cast<std::size_t>(which)].name);
 }
 
 std::vector<Policies::BreakerStatus> Policies::breakers() const {

@@ -47,16 +47,18 @@ class Policies {
   [[nodiscard]] bool names_app(std::string_view app_id) const;
   [[nodiscard]] bool names_actor(std::string_view type) const;
 
-  /// Of a call to an app or to what is called like one. `endpoint` has a breaker of its own:
+  /// Of a call to an app or to what is called like one. Each method has a breaker of its own,
   /// "orders:checkout".
-  [[nodiscard]] Policy app(std::string_view app_id, std::string_view endpoint) const;
+  [[nodiscard]] Policy app(std::string_view app_id, std::string_view method,
+                           std::string_view separator = ":") const;
   /// Of a call to an actor before its turn: retries and breaker.
   [[nodiscard]] Policy actor_call(std::string_view type, std::string_view id) const;
   /// Of a turn: the time-out.
   [[nodiscard]] Policy actor_turn(std::string_view type, std::string_view id) const;
   [[nodiscard]] Policy component(std::string_view name, ComponentKind kind,
                                  Direction direction) const;
-  [[nodiscard]] Policy built_in(BuiltIn which) const;
+  /// Lives as long as any copy of this object.
+  [[nodiscard]] const resources::RetryPolicy& built_in(BuiltIn which) const;
 
   struct BreakerStatus {
     /// As in the metrics: "app_orders", "actor_Cart", "Statestore_mystore".

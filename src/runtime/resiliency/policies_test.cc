@@ -55,7 +55,7 @@ bool has_timeout(const Policies& policies, ComponentKind kind, Direction directi
 
 TEST(Policies, DefaultsAreTakenByTheirNames) {
   const Policies apps({with_timeouts({{"DefaultAppTimeoutPolicy", 1s}})});
-  EXPECT_TRUE(apps.app("a", "a:m").has_timeout());
+  EXPECT_TRUE(apps.app("a", "m").has_timeout());
   EXPECT_FALSE(apps.actor_turn("A", "1").has_timeout());
   EXPECT_FALSE(has_timeout(apps, ComponentKind::state, Direction::outbound));
 
@@ -69,7 +69,7 @@ TEST(Policies, DefaultsAreTakenByTheirNames) {
   EXPECT_FALSE(has_timeout(inbound, ComponentKind::pubsub, Direction::outbound));
 
   const Policies all({with_timeouts({{"DefaultTimeoutPolicy", 1s}})});
-  EXPECT_TRUE(all.app("a", "a:m").has_timeout());
+  EXPECT_TRUE(all.app("a", "m").has_timeout());
   EXPECT_TRUE(all.actor_turn("A", "1").has_timeout());
   EXPECT_TRUE(has_timeout(all, ComponentKind::lock, Direction::outbound));
 }
@@ -79,7 +79,7 @@ TEST(Policies, ATargetThatIsNamedTakesNoDefaults) {
   document.apps["plain"] = {};
   document.components["c"] = {};
   const Policies policies({document});
-  EXPECT_TRUE(policies.app("plain", "plain:m").empty());
+  EXPECT_TRUE(policies.app("plain", "m").empty());
   EXPECT_TRUE(policies.names_app("plain"));
   EXPECT_FALSE(policies.names_app("other"));
   EXPECT_FALSE(has_timeout(policies, ComponentKind::state, Direction::outbound));
@@ -90,16 +90,18 @@ TEST(Policies, LaterDocumentsOverrideEarlierOnesAndMissingPoliciesAreNone) {
   first.apps["a"] = {.policies = {.timeout = "t"}};
   first.apps["b"] = {.policies = {.timeout = "missing", .retry = "missing"}};
   Resiliency second = with_timeouts({{"t", 0s}});
-  EXPECT_FALSE(Policies({first, second}).app("a", "a:m").has_timeout());
-  EXPECT_TRUE(Policies({first}).app("b", "b:m").empty());
+  EXPECT_FALSE(Policies({first, second}).app("a", "m").has_timeout());
+  EXPECT_TRUE(Policies({first}).app("b", "m").empty());
 }
 
 TEST(Policies, BuiltInRetriesCanBeChangedWithinLimits) {
-  EXPECT_TRUE(Policies().built_in(BuiltIn::service_retries).repeats());
+  EXPECT_EQ(Policies().built_in(BuiltIn::service_retries).max_retries, 3);
   Resiliency document;
   document.retries["DaprBuiltInServiceRetries"] = {.duration = 1ms, .max_retries = 0};
-  EXPECT_TRUE(Policies({document}).built_in(BuiltIn::service_retries).repeats())
-      << "raised to three";
+  const Policies policies({document});
+  const auto& changed = policies.built_in(BuiltIn::service_retries);
+  EXPECT_EQ(changed.max_retries, 3) << "raised to three";
+  EXPECT_EQ(changed.duration, 1ms);
 }
 
 TEST(Policies, ActorsHaveBreakersByTypeOrById) {

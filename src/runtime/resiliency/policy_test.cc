@@ -56,7 +56,7 @@ std::optional<Error> run(const Policy& policy, Attempt attempt) {
 
 TEST(ResiliencyPolicy, NoneMeansOneAttempt) {
   Target target{.failures = 9};
-  EXPECT_FALSE(run(policies().app("other", "other:m"), target.attempt()));
+  EXPECT_FALSE(run(policies().app("other", "m"), target.attempt()));
   EXPECT_EQ(target.attempts, 1);
 }
 
@@ -91,12 +91,12 @@ TEST(ResiliencyPolicy, RepeatsOnlyTheStatusesThatItNames) {
 TEST(ResiliencyPolicy, OpensTheBreakerAndThenTriesNoMore) {
   const Policies all = policies();
   Target target{.failures = 99};
-  const auto word = run(all.app("fused", "fused:a"), target.attempt());
+  const auto word = run(all.app("fused", "a"), target.attempt());
   ASSERT_TRUE(word);
   EXPECT_EQ(word->message(), "circuit breaker is open");
   EXPECT_EQ(target.attempts, 1);
   Target healthy;
-  EXPECT_FALSE(run(all.app("fused", "fused:b"), healthy.attempt())) << "each endpoint has its own";
+  EXPECT_FALSE(run(all.app("fused", "b"), healthy.attempt())) << "each endpoint has its own";
   ASSERT_EQ(all.breakers().size(), 2U);
   EXPECT_EQ(all.breakers()[0].target, "app_fused");
   EXPECT_EQ(all.breakers()[0].key, "fused:a");

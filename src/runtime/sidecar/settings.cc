@@ -75,9 +75,6 @@ void say_unused_rules(const Settings& settings) {
     log.warn("spec.mtls of the configuration ", configuration.name,
              " is not applied yet: sidecars speak cleartext");
   }
-  for (const auto& resiliency : settings.resources.resiliencies) {
-    log.warn("The resiliency ", resiliency.name, " is not applied yet: calls are made once");
-  }
 }
 
 /// Before anything reads the environment: components may refer to these.

@@ -25,8 +25,10 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
   return options;
 }
 
-invoke::Service::Settings invoke_settings(const Shared& shared) {
+invoke::Service::Settings invoke_settings(const Shared& shared,
+                                          const resiliency::Policies& policies) {
   invoke::Service::Settings settings;
+  settings.policies = &policies;
   settings.identity = shared.settings.identity;
   settings.metrics = &shared.metrics;
   const std::int64_t limit = shared.settings.options.listen.body_bytes_max;
@@ -47,16 +49,20 @@ bool allows_invocation(const api::HttpAccess& access) {
   return access.allows(route);
 }
 
-secrets::Service::Settings secrets_settings(const Shared& shared) {
+secrets::Service::Settings secrets_settings(const Shared& shared,
+                                            const resiliency::Policies& policies) {
   secrets::Service::Settings settings;
+  settings.policies = &policies;
   settings.app_namespace = shared.settings.identity.app_namespace;
   settings.scopes = shared.settings.configuration.secret_scopes;
   settings.metrics = &shared.metrics.component;
   return settings;
 }
 
-state::Service::Settings state_settings(const Shared& shared) {
+state::Service::Settings state_settings(const Shared& shared,
+                                        const resiliency::Policies& policies) {
   state::Service::Settings settings;
+  settings.policies = &policies;
   settings.app_id = shared.settings.identity.app_id;
   settings.metrics = &shared.metrics.component;
   return settings;
@@ -72,8 +78,10 @@ jobs::Service::Settings jobs_settings(const Shared& shared) {
   return {identity.app_id, identity.app_namespace, &shared.metrics.component};
 }
 
-pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer) {
+pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer,
+                                          const resiliency::Policies& policies) {
   pubsub::Service::Settings settings;
+  settings.policies = &policies;
   settings.app_id = shared.settings.identity.app_id;
   settings.metrics = &shared.metrics.component;
   settings.tracer = &tracer;
@@ -97,10 +105,11 @@ actors::Service::Settings actor_settings(Shared& shared) {
 Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),
       tracer_(make_tracer(shared.settings.configuration)),
-      invoke_(invoke_settings(shared)),
-      secrets_(secrets_settings(shared)),
-      state_(state_settings(shared)),
-      pubsub_(pubsub_settings(shared, tracer_)),
+      policies_(shared.policies),
+      invoke_(invoke_settings(shared, policies_)),
+      secrets_(secrets_settings(shared, policies_)),
+      state_(state_settings(shared, policies_)),
+      pubsub_(pubsub_settings(shared, tracer_, policies_)),
       outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),

@@ -17,6 +17,7 @@
 #include "runtime/pubsub/outbox.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
+#include "runtime/resiliency/policies.h"
 #include "runtime/scheduler/service.h"
 #include "runtime/secrets/service.h"
 #include "runtime/sidecar/outbox_bridge.h"
@@ -31,6 +32,8 @@ struct Shared {
       : settings(std::move(loaded)),
         metrics(metrics_options(settings)),
         actor_metrics(metrics.registry()),
+        resiliency_metrics(metrics.registry()),
+        policies(settings.resources.resiliencies, &resiliency_metrics),
         gate(settings.options.app.concurrency_max),
         http_settings(http_api_settings(settings, false)),
         public_settings(http_api_settings(settings, true)),
@@ -40,6 +43,8 @@ struct Shared {
   Settings settings;
   telemetry::RuntimeMetrics metrics;
   actors::ActorMetrics actor_metrics;
+  resiliency::Metrics resiliency_metrics;
+  resiliency::Policies policies;
   actors::Streams actor_streams;
   app::Gate gate;
   Readiness ready;
@@ -84,6 +89,7 @@ class Worker {
   Shared& shared_;
   std::unique_ptr<app::Channel> app_;
   telemetry::Tracer tracer_;
+  resiliency::Policies policies_;
   invoke::Service invoke_;
   secrets::Service secrets_;
   OutboxBridge outbox_bridge_;

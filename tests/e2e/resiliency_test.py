@@ -1,0 +1,111 @@
+"""Resiliency documents: time-outs, retries and circuit breakers, seen from outside."""
+
+import json
+import threading
+
+from support import http
+from support.app import App
+from support.daprd import Daprd, component, subscription
+from support.processes import wait_until
+from support.runner import test
+
+
+def resiliency(policies, targets, name="calm", scopes=None):
+    document = {"apiVersion": "dapr.io/v1alpha1", "kind": "Resiliency", "metadata": {"name": name},
+                "spec": {"policies": policies, "targets": targets}}
+    if scopes is not None:
+        document["scopes"] = scopes
+    return document
+
+
+def failing_first(times, status=503):
+    """A handler that fails so often, then succeeds."""
+    calls = []
+
+    def handle(request):
+        calls.append(request.body)
+        return (status, "no") if len(calls) <= times else (200, "yes")
+    handle.calls = calls
+    return handle
+
+
+@test
+def a_call_that_fails_is_repeated_as_the_policy_says():
+    app, handler = App(), failing_first(2)
+    app.on("/work", handler)
+    policies = {"retries": {"often": {"policy": "constant", "duration": "10ms", "maxRetries": 5,
+                                      "matching": {"httpStatusCodes": "500-599"}}}}
+    documents = [resiliency(policies, {"apps": {"callee": {"retry": "often"}}})]
+    Daprd("callee", app=app)
+    caller = Daprd("caller", resources=documents)
+    reply = caller.post("/v1.0/invoke/callee/method/work", body="once")
+    assert (reply.status, reply.text) == (200, "yes"), reply
+    assert handler.calls == [b"once"] * 3, handler.calls
+    app.on("/refuse", (422, "never"))
+    assert caller.post("/v1.0/invoke/callee/method/refuse").status == 422
+    assert len(app.received("/refuse")) == 1
+    metrics = http.get(f"http://127.0.0.1:{caller.metrics_port}/metrics").text
+    assert 'dapr_resiliency_loaded{app_id="caller",name="calm"' in metrics, metrics
+    assert 'policy="retry",status="",target="app_callee"} 2' in metrics, metrics
+
+
+@test
+def an_open_breaker_spares_the_app_and_closes_when_it_is_well_again():
+    app, handler = App(), failing_first(2, status=500)
+    app.on("/work", handler)
+    policies = {"circuitBreakers": {"fuse": {"maxRequests": 1, "timeout": "1s",
+                                             "trip": "consecutiveFailures >= 2"}}}
+    documents = [resiliency(policies, {"apps": {"callee": {"circuitBreaker": "fuse"}}})]
+    Daprd("callee", app=app)
+    caller = Daprd("caller", resources=documents)
+    work = "/v1.0/invoke/callee/method/work"
+    assert [caller.post(work).status for _ in range(2)] == [500, 500]
+    refused = caller.post(work)
+    assert refused.status == 500 and "circuit breaker is open" in refused.text, refused
+    assert len(handler.calls) == 2
+    wait_until(lambda: caller.post(work).status == 200, "the breaker to let a call through")
+    assert len(handler.calls) == 3
+    assert "changed state from half-open to closed" in caller.output()
+
+
+@test
+def a_call_that_takes_too_long_is_given_up():
+    app, given_up = App(), threading.Event()
+    app.on("/slow", lambda request: (given_up.wait(), (200, "late"))[1])
+    policies = {"timeouts": {"DefaultAppTimeoutPolicy": "200ms"}}
+    Daprd("callee", app=app)
+    caller = Daprd("caller", resources=[resiliency(policies, {})])
+    reply = caller.post("/v1.0/invoke/callee/method/slow")
+    assert reply.status == 500 and "context deadline exceeded" in reply.text, reply
+    given_up.set()
+
+
+@test
+def events_are_delivered_again_and_then_go_to_the_dead_letters():
+    app, handler = App(), failing_first(2, status=500)
+    app.on("/in", handler)
+    app.on("/lost", failing_first(99))
+    app.on("/dead", (200, "{}"))
+    policies = {"retries": {"twice": {"policy": "constant", "duration": "5ms", "maxRetries": 2}}}
+    documents = [component("pubsub", "pubsub.in-memory"),
+                 subscription("in", "pubsub", "orders", "/in"),
+                 subscription("lost", "pubsub", "losers", "/lost", deadLetterTopic="dead"),
+                 subscription("dead", "pubsub", "dead", "/dead"),
+                 resiliency(policies, {"components": {"pubsub": {"inbound": {"retry": "twice"}}}})]
+    daprd = Daprd("shop", app=app, resources=documents)
+    assert daprd.post("/v1.0/publish/pubsub/orders", json={"n": 1}).status == 204
+    wait_until(lambda: len(handler.calls) == 3, "the third attempt")
+    assert daprd.post("/v1.0/publish/pubsub/losers", json={"n": 2}).status == 204
+    wait_until(lambda: app.received("/dead"), "the dead letter")
+    assert len(app.received("/lost")) == 3
+    assert json.loads(app.received("/dead")[0].body)["data"] == {"n": 2}
+
+
+@test
+def a_document_for_another_app_changes_nothing():
+    app, handler = App(), failing_first(1)
+    app.on("/work", handler)
+    policies = {"retries": {"DefaultRetryPolicy": {"policy": "constant", "duration": "5ms"}}}
+    Daprd("callee", app=app)
+    caller = Daprd("caller", resources=[resiliency(policies, {}, scopes=["somebody"])])
+    assert caller.post("/v1.0/invoke/callee/method/work").status == 503

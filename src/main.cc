@@ -6,6 +6,7 @@
 
 #include "control/placement/program.h"
 #include "control/scheduler/program.h"
+#include "control/sentry/program.h"
 #include "runtime/sidecar/program.h"
 
 namespace outrigger {
@@ -23,6 +24,7 @@ constexpr Service kServices[] = {
     {"daprd", &runtime::daprd},
     {"placement", &control::placement::serve},
     {"scheduler", &control::scheduler::serve},
+    {"sentry", &control::sentry::serve},
 };
 
 const Service* find(std::string_view name) {

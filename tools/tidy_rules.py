@@ -30,6 +30,10 @@ HOMES = {
     "nghttp2": ("src/net/",),
 }
 
+# Where generated messages may be met: what translates between them and our structs, and tests.
+MESSAGE = re.compile(r"\.pb\.h$")
+MESSAGE_HOMES = re.compile(r"(^|[/_])grpc\.cc$|_test\.cc$|^src/components/pluggable/|^(?!src/)")
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:root|work|home/[a-z]+)/")
 SLEEP_CPP = re.compile(r"\bthis_thread::sleep_\w+|\b(?:usleep|nanosleep)\s*\(|(?<!\w)::sleep\(")
@@ -126,6 +130,15 @@ def headers(file, _tree):
             yield line, f"{target} belongs in {' and '.join(homes)}"
 
 
+def messages(file, _tree):
+    """Generated messages stay in files named grpc.cc or *_grpc.cc, in pluggable/ and in tests."""
+    if file.extension != ".cc" or MESSAGE_HOMES.search(file.path):
+        return
+    for line, _, target in file.includes:
+        if MESSAGE.search(target):
+            yield line, f"{target} belongs in a file named grpc.cc or *_grpc.cc"
+
+
 def limits(file, _tree):
     """Lines of a file, lines of a function, columns of a line."""
     count = file.text.count("\n")
@@ -174,7 +187,7 @@ def words(file, _tree):
             yield file.lines.at(match.start()), f"{message}: {match.group()}"
 
 
-RULES = [layers, blocks, includes, headers, limits, coroutines, tests, words]
+RULES = [layers, blocks, includes, headers, messages, limits, coroutines, tests, words]
 
 
 def check(file, tree):

@@ -54,11 +54,19 @@ class Includes(unittest.TestCase):
                        "simdjson.h", "re2/re2.h", "sqlite3.h", "libpq-fe.h"):
             text = f"#pragma once\n#include <{target}>\n"
             self.assertEqual(rules_broken("src/net/a.h", text), ["headers"], target)
-            self.assertEqual(rules_broken("src/net/a.cc", text), [], target)
+            self.assertEqual(rules_broken("src/net/a_grpc.cc", text), [], target)
 
     def test_a_header_starts_with_pragma_once(self):
         self.assertEqual(rules_broken("src/net/a.h", "int a();\n"), ["headers"])
         self.assertEqual(rules_broken("src/net/a.h", "// Why.\n#pragma once\nint a();\n"), [])
+
+    def test_messages_are_met_where_they_are_translated(self):
+        text = '#include "dapr/proto/runtime/v1/dapr.pb.h"\n'
+        for path in ("runtime/a.cc", "runtime/state/other.cc", "runtime/state/notgrpc.cc"):
+            self.assertEqual(rules_broken("src/" + path, text), ["messages"], path)
+        for path in ("src/runtime/state/grpc.cc", "src/runtime/state/wire_grpc.cc", "src/runtime/state/a_test.cc",
+                     "src/components/pluggable/state.cc", "fuzz/a.cc"):
+            self.assertEqual(rules_broken(path, text), [], path)
 
     def test_nghttp2_stays_in_net(self):
         self.assertEqual(

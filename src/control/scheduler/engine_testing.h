@@ -118,7 +118,7 @@ inline Task<Ending> call_raw(net::grpc::Service* service, std::string path, std:
   request.headers.add("content-type", "application/grpc");
   request.body = std::move(body);
   auto response = co_await service->handle(std::move(request));
-  auto answer = co_await response.body.read_all(std::size_t{1} << 24);
+  auto answer = co_await response.body.read_all(16U << 20);
   EXPECT_TRUE(answer);
   const auto value = [&response](std::string_view name) {
     std::string found(response.headers.value(name));

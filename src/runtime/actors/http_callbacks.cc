@@ -1,6 +1,7 @@
 #include "runtime/actors/http_callbacks.h"
 
 #include "base/json.h"
+#include "base/scope.h"
 #include "base/strings.h"
 #include "runtime/actors/errors.h"
 
@@ -9,6 +10,7 @@ namespace {
 
 // An answer is held whole; upstream has no limit, and no application gives as much.
 constexpr std::size_t kReplyBytesMax = std::size_t{1} << 30;
+constexpr Duration kRestLimit = std::chrono::milliseconds(100);
 constexpr std::string_view kCallerId = "dapr-caller-app-id";
 
 std::string actor_path(const ActorRef& actor) { return "actors/" + actor.type + "/" + actor.id; }
@@ -100,8 +102,13 @@ Task<Result<>> HttpCallbacks::deactivate(ActorRef actor) {
   net::Body nothing;
   auto reply = co_await app_.call(*std::move(prepared), std::move(nothing));
   if (!reply) co_return std::unexpected(std::move(reply).error());
+  if (reply->status == 200) {
+    // The status is the answer; the rest only frees the connection for the next request.
+    [[maybe_unused]] auto rest =
+        co_await with_timeout(reply->body.read_all(kReplyBytesMax), kRestLimit);
+    co_return Result<>();
+  }
   auto content = co_await reply->body.read_all(kReplyBytesMax);
-  if (reply->status == 200) co_return Result<>();
   co_return unexpected_status(reply->status, content ? *content : std::string());
 }
 

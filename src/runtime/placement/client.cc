@@ -117,6 +117,10 @@ struct Client::Impl {
   using Work = std::function<Task<void>(Service&)>;
   Task<void> on_all(Work work);
   void on_overdue();
+  void watch_standstills();
+  void on_standstill();
+  /// Says to what is posted here that this object still lives.
+  std::shared_ptr<Impl*> alive = std::make_shared<Impl*>(this);
 };
 
 Client::Client(Options options, Loops& loops, std::vector<Service*> services, Readiness& ready)
@@ -142,6 +146,7 @@ void Client::open() {
   impl_->http = std::make_unique<net::Client>(http_options());
   impl_->handling = std::make_unique<Cancellation>();
   impl_->scope = std::make_unique<Scope>();
+  impl_->watch_standstills();
   impl_->scope->spawn(impl_->run());
 }
 
@@ -315,6 +320,25 @@ Task<void> Client::Impl::lose() {
 Task<void> Client::Impl::on_all(Work work) {
   return run_on_all(loops,
                     [this, work = std::move(work)](unsigned i) { return work(*services[i]); });
+}
+
+void Client::Impl::watch_standstills() {
+  std::function<void()> tell = [home = &loops[0], weak = std::weak_ptr<Impl*>(alive)] {
+    home->post([weak] {
+      if (const auto self = weak.lock()) (*self)->on_standstill();
+    });
+  };
+  for (unsigned i = 0; i < loops.size(); ++i) {
+    loops[i].post([service = services[i], tell] { service->set_on_standstill(tell); });
+  }
+}
+
+// The service may have counted this sidecar out meanwhile, and its word of that may still lie in a
+// socket behind calls for actors that live elsewhere now.
+void Client::Impl::on_standstill() {
+  if (stream == nullptr) return;
+  log.warn("This process stood still: connecting to the placement service anew");
+  stream->end(Error(Code::unavailable, "the process stood still"));
 }
 
 void Client::Impl::on_overdue() {

@@ -145,7 +145,8 @@ struct World {
   std::unique_ptr<Client> client;
   int rounds = 0;
 
-  void make_client(std::vector<std::string> addresses, Duration round_timeout = 30s) {
+  void make_client(std::vector<std::string> addresses, Duration round_timeout = 30s,
+                   Duration standstill = Service::kStandstill) {
     Options options;
     options.app_id = "app";
     options.app_namespace = "space";
@@ -154,7 +155,7 @@ struct World {
     options.addresses = std::move(addresses);
     options.round_timeout = round_timeout;
     options.on_round = [this](const std::vector<std::string>&) { ++rounds; };
-    service = std::make_unique<Service>();
+    service = std::make_unique<Service>(standstill);
     service->set_listener(&halts);
     std::vector<Service*> services = {service.get()};
     client = std::make_unique<Client>(std::move(options), loops, std::move(services), ready);
@@ -281,6 +282,23 @@ Task<void> gives_up_a_round(World& w) {
   EXPECT_EQ(w.placement.streams, 2);
 }
 TEST(Client, ARoundThatDoesNotGoOnCostsTheStream) { with_world(gives_up_a_round); }
+
+Task<void> stands_still(World& w) {
+  w.make_client({w.placement.address()}, 30s, Duration::zero());
+  w.client->set_types({"cat"});
+  w.client->open();
+  co_await w.placement.heard();
+  co_await w.round(1, {{"cat", kMe}});
+  w.halts.told.clear();
+  EXPECT_FALSE(w.service->claim_now("cat", "1", nullptr));
+  const pb::Host again = co_await w.placement.heard();
+  EXPECT_EQ(again.operation(), pb::REPORT);
+  EXPECT_THAT(again.entities(), ElementsAre("cat"));
+  EXPECT_EQ(w.placement.streams, 2);
+  EXPECT_THAT(w.halts.told, ElementsAre("*"));
+  co_await w.round(2, {{"cat", kMe}});
+}
+TEST(Client, AfterAStandstillItBeginsAnew) { with_world(stands_still); }
 
 Task<void> distrusts(World& w) {
   w.make_client({w.placement.address()});

@@ -12,6 +12,9 @@ namespace {
 
 const Logger log("dapr.runtime.actors.placement");
 
+// How often a loop is seen turning, where it has nothing else to do.
+constexpr Duration kBeat = std::chrono::seconds(1);
+
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const noexcept {
@@ -42,11 +45,28 @@ struct Service::Impl {
   std::unordered_set<std::string, TextHash, std::equal_to<>> blocked;
   std::unordered_map<std::string, TypeClaims, TextHash, std::equal_to<>> claimed;
   std::size_t count = 0;
+  Duration standstill;
+  std::function<void()> on_standstill;
+  TimePoint turned;          // When this loop was last seen turning.
+  bool stood_still = false;  // Since then the tables are not to be trusted.
+  Timer beat{[this] { on_beat(); }};
   Signal opened;    // Claims that wait may go on.
   Signal released;  // A claim has gone.
 
+  explicit Impl(Duration limit) : standstill(limit) {}
+  /// What waited in sockets may come to a claim before the beat that is late.
+  void look_at_clock() {
+    const TimePoint before = std::exchange(turned, Loop::current().now());
+    if (stood_still || !tables || !on_standstill || turned - before <= standstill) return;
+    stood_still = true;
+    on_standstill();
+  }
+  void on_beat() {
+    look_at_clock();
+    beat.start(kBeat);
+  }
   [[nodiscard]] bool must_wait(std::string_view type) const {
-    return !tables || blocked.contains(type);
+    return !tables || stood_still || blocked.contains(type);
   }
   TypeClaims& claims_on(std::string_view type) {
     const auto found = claimed.find(type);
@@ -153,8 +173,9 @@ Task<void> Service::Impl::drain_type(std::string type) {
     const Duration limit = own == how->timeout_by_type.end() ? how->timeout : own->second;
     auto ended = co_await with_timeout(until_free(type), limit);
     if (!ended) {
-      log.error("Actor type '", type,
-                "' moves: calls that did not end within the drain time are cancelled");
+      log.error("Timed out waiting for actor type '", type,
+                "' in-flight lock claims to be released for rebalanced types, force cancelling "
+                "remaining claims");
     }
   }
   revoke(type);
@@ -168,7 +189,7 @@ Task<void> Service::Impl::drain_types(std::vector<std::string> types) {
   co_await run_all(std::move(drains));
 }
 
-Service::Service() : impl_(std::make_unique<Impl>()) {}
+Service::Service(Duration standstill) : impl_(std::make_unique<Impl>(standstill)) {}
 
 Service::~Service() {
   OUT_ASSERT(!impl_->opened.has_waiters());
@@ -180,6 +201,7 @@ void Service::set_listener(Listener* listener) noexcept { impl_->listener = list
 std::optional<Result<Claim>> Service::claim_now(std::string_view type, std::string_view id,
                                                 Cancellation* caller) {
   if (caller != nullptr && caller->requested()) return fail(caller->error());
+  impl_->look_at_clock();
   if (impl_->must_wait(type)) return std::nullopt;
   const Location* location = impl_->tables->find(type, id);
   if (location == nullptr) return fail(no_address(type, id));
@@ -201,6 +223,7 @@ Task<Result<Claim>> Service::claim(std::string type, std::string id) {
 
 Task<Result<Claim>> Service::claim_type(std::string type) {
   Cancellation* const caller = co_await this_cancellation();
+  impl_->look_at_clock();
   while (impl_->must_wait(type)) {
     auto woken = co_await impl_->opened.wait();
     if (!woken) co_return std::unexpected(std::move(woken).error());
@@ -222,6 +245,10 @@ Task<void> Service::update(std::shared_ptr<const Tables> tables, std::vector<std
   // A count of its own, so that the loops' claims do not contend for one.
   auto holder = std::make_shared<std::shared_ptr<const Tables>>(std::move(tables));
   const Tables* const inside = holder->get();
+  if (!impl_->tables && impl_->on_standstill) {
+    impl_->turned = Loop::current().now();
+    impl_->beat.start(kBeat);
+  }
   impl_->tables = std::shared_ptr<const Tables>(std::move(holder), inside);
   impl_->blocked.insert(changed.begin(), changed.end());
   impl_->forget_unused();
@@ -239,12 +266,18 @@ void Service::unlock(const std::vector<std::string>& types) {
 
 Task<void> Service::lose() {
   impl_->ready = false;
+  impl_->stood_still = false;
+  impl_->beat.stop();
   impl_->tables.reset();
   impl_->blocked.clear();
   std::vector<std::string> types;
   for (const auto& [type, claims] : impl_->claimed) types.push_back(type);
   co_await impl_->drain_types(std::move(types));
   if (impl_->listener != nullptr) co_await impl_->listener->halt_all();
+}
+
+void Service::set_on_standstill(std::function<void()> callback) {
+  impl_->on_standstill = std::move(callback);
 }
 
 void Service::set_drain(std::shared_ptr<const Drain> drain) { impl_->drain = std::move(drain); }

@@ -85,7 +85,11 @@ struct Drain {
 /// Lookups and claims on one loop. Made, used and destroyed on that loop.
 class Service {
  public:
-  Service();
+  /// A loop that has not turned for longer than `standstill` (its process was stopped, for
+  /// instance) cannot know whether others have taken over its actors: set_on_standstill().
+  explicit Service(Duration standstill = kStandstill);
+  /// Placement gives up a sidecar that does not answer its pings: after 5 s, by its defaults.
+  static constexpr Duration kStandstill = std::chrono::seconds(4);
   /// No claim() may be waiting.
   ~Service();
 
@@ -111,9 +115,12 @@ class Service {
   /// Claims that are held, for tests and metrics.
   [[nodiscard]] std::size_t claims() const noexcept;
 
-  /// What follows is the Client's part. Installs tables, lets claims on `changed` types wait, and
-  /// returns when the calls on these types have ended or were revoked and the listener has halted
-  /// what moved away.
+  /// What follows is the Client's part. `callback` is called after a standstill, before which
+  /// tables were known: from then on claims wait for others, until lose() and what follows it. To
+  /// be set before the first tables; without it nothing is made of a standstill.
+  void set_on_standstill(std::function<void()> callback);
+  /// Installs tables, lets claims on `changed` types wait, and returns when the calls on these
+  /// types have ended or were revoked and the listener has halted what moved away.
   Task<void> update(std::shared_ptr<const Tables> tables, std::vector<std::string> changed);
   /// The round is over: claims on these types go on.
   void unlock(const std::vector<std::string>& types);

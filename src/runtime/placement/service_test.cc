@@ -45,6 +45,7 @@ std::shared_ptr<const Tables> tables(std::map<std::string, std::string> host_by_
 }
 
 struct Fixture {
+  explicit Fixture(Duration standstill = Service::kStandstill) : service(standstill) {}
   Service service;
   Halts halts{service};
   Scope scope;
@@ -72,13 +73,13 @@ struct Fixture {
 };
 
 template <class F>
-void with_service(F scenario) {
-  auto life = [](F inner) -> Task<void> {
-    Fixture fixture;
+void with_service(F scenario, Duration standstill = Service::kStandstill) {
+  auto life = [](F inner, Duration limit) -> Task<void> {
+    Fixture fixture(limit);
     co_await inner(fixture);
     co_await fixture.scope.join();
   };
-  run(life(scenario));
+  run(life(scenario, standstill));
 }
 Task<void> turns() {
   for (int i = 0; i < 5; ++i) [[maybe_unused]]
@@ -122,6 +123,52 @@ Task<void> open(Fixture& f) {
 Claim now(Fixture& f, std::string_view type) {
   return std::move(*f.service.claim_now(type, "1", nullptr)).value();
 }
+
+Task<void> stands_still(Fixture& f) {
+  int told = 0;
+  f.service.set_on_standstill([&told] { ++told; });
+  co_await open(f);
+  EXPECT_TRUE(f.service.claim_now("cat", "1", nullptr));  // The turn in which the tables came.
+  co_await turns();
+  EXPECT_FALSE(f.service.claim_now("cat", "1", nullptr));
+  EXPECT_EQ(told, 1);
+  f.scope.spawn(f.claim("cat", "1"));
+  co_await turns();
+  // More of the stream that is no longer trusted: a round that it may have slept through.
+  co_await f.update(tables({{"cat", "me"}}), {"dog"});
+  f.service.unlock({"dog"});
+  co_await turns();
+  EXPECT_FALSE(f.got);
+  EXPECT_EQ(told, 1);
+  co_await f.lose();
+  EXPECT_THAT(f.halts.told, ElementsAre("moved dog", "all"));
+  EXPECT_FALSE(f.service.claim_now("cat", "1", nullptr));
+  EXPECT_EQ(told, 1);
+  co_await f.update(tables({{"cat", "other"}}), {"cat"});
+  f.service.unlock({"cat"});
+  EXPECT_EQ(now(f, "cat").location().address, "other:1");
+  co_await turns();
+  f.service.set_on_standstill(nullptr);
+  co_await f.lose();
+  co_await f.update(tables({{"cat", "other"}}), {});
+  co_await turns();
+  EXPECT_TRUE(f.got && f.got->has_value());
+}
+// Any time at all between two turns is one.
+TEST(Service, AfterAStandstillClaimsWaitForTablesThatAreNewerThanIt) {
+  with_service(stands_still, Duration::zero());
+}
+
+Task<void> turns_steadily(Fixture& f) {
+  int told = 0;
+  f.service.set_on_standstill([&told] { ++told; });
+  co_await turns();  // Without tables there is nothing to distrust.
+  co_await open(f);
+  co_await turns();
+  EXPECT_TRUE(f.service.claim_now("cat", "1", nullptr));
+  EXPECT_EQ(told, 0);
+}
+TEST(Service, ALoopThatTurnsIsTrusted) { with_service(turns_steadily, 1h); }
 
 Task<void> knows_no_address(Fixture& f) {
   co_await open(f);

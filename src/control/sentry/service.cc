@@ -111,6 +111,7 @@ struct SentryService::Impl {
 
   Task<Result<Credentials>> load(Missing missing) {
     std::move_only_function<Result<Credentials>()> work = [this, missing] {
+      const x509::LibraryVisit visit;
       return load_credentials(*storage, options, wall_now(), missing);
     };
     auto loaded = co_await BlockingPool::shared().run(std::move(work));

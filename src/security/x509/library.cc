@@ -1,5 +1,6 @@
 #include "security/x509/library.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 
 namespace outrigger::security::x509 {
@@ -13,6 +14,8 @@ std::unexpected<Error> library_failure(std::string what) {
   }
   return fail(Code::invalid_argument, std::move(what));
 }
+
+LibraryVisit::~LibraryVisit() { OPENSSL_thread_stop(); }
 
 void forget_library_errors() noexcept { ERR_clear_error(); }
 

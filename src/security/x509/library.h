@@ -24,6 +24,15 @@ struct Freer {
 /// Code::invalid_argument with `what` and the reason that OpenSSL gives, whose queue of errors is
 /// empty then. Without a reason: `what` alone.
 [[nodiscard]] std::unexpected<Error> library_failure(std::string what);
+/// At its end OpenSSL forgets what it keeps for this thread. For work on a pool's thread, which
+/// lives when the process ends, and the library before it.
+class LibraryVisit {
+ public:
+  LibraryVisit() = default;
+  LibraryVisit(const LibraryVisit&) = delete;
+  LibraryVisit& operator=(const LibraryVisit&) = delete;
+  ~LibraryVisit();
+};
 /// Forgets the errors of calls that were allowed to fail.
 void forget_library_errors() noexcept;
 

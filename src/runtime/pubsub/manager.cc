@@ -176,20 +176,9 @@ Task<void> SubscriptionManager::Impl::retry_now() {
 }
 
 Task<void> SubscriptionManager::Impl::on_every_loop(std::function<Task<void>(Subscriber*)> work) {
-  struct Step {
-    static Task<Result<>> run(const std::function<Task<void>(Subscriber*)>* work,
-                              Subscriber* subscriber) {
-      co_await (*work)(subscriber);
-      co_return Result<>();
-    }
-  };
-  for (unsigned i = 0; i < options.subscribers.size(); ++i) {
-    Subscriber* const subscriber = options.subscribers[i];
-    std::move_only_function<Task<Result<>>()> step = [&work, subscriber] {
-      return Step::run(&work, subscriber);
-    };
-    [[maybe_unused]] const auto done = co_await call_on<void>(options.loops[i], std::move(step));
-  }
+  return run_on_all(options.loops, [this, work = std::move(work)](unsigned i) {
+    return work(options.subscribers[i]);
+  });
 }
 
 SubscriptionManager::SubscriptionManager(Options options)

@@ -31,7 +31,8 @@ class SocketBroker final : public pubsub::Broker, pubsub::BulkPublisher, pubsub:
   [[nodiscard]] Traits traits() const noexcept override {
     return {.message_ttl = connection_.has("MESSAGE_TTL"),
             .subscribe_wildcards = connection_.has("SUBSCRIBE_WILDCARDS"),
-            .bulk_subscribe_immediate = connection_.has("BULK_SUBSCRIBE_IMMEDIATE")};
+            .bulk_subscribe_immediate = connection_.has("BULK_SUBSCRIBE_IMMEDIATE"),
+            .status_errors = true};
   }
   BulkPublisher* bulk_publisher() noexcept override {
     return connection_.has("BULK_PUBSUB") ? this : nullptr;

@@ -130,6 +130,8 @@ class Broker {
     bool subscribe_wildcards = false;
     /// Gives the next message when the one before is done: a batch of several would never fill.
     bool bulk_subscribe_immediate = false;
+    /// The codes of its errors are its own, for retry policies that name some.
+    bool status_errors = false;
   };
   [[nodiscard]] virtual Traits traits() const noexcept = 0;
   virtual BulkPublisher* bulk_publisher() noexcept { return nullptr; }

@@ -1,5 +1,6 @@
 #include "base/cancellation.h"
 #include "base/scope.h"
+#include "base/strings.h"
 #include "runtime/invoke/proxy.h"
 
 namespace outrigger::runtime::invoke {
@@ -65,7 +66,14 @@ Task<Result<>> await_answer(net::Body& body) {
   co_return Result<>();
 }
 
-Error error_of(const Status& status) { return net::grpc::to_error(status); }
+// As it was sent: codes that gRPC does not know are of no policy's list.
+std::int32_t raw_code(const Result<net::Response>& response, const Status& status) {
+  const auto known = static_cast<std::int32_t>(status.code);
+  if (!response) return known;
+  std::string_view text = response->body.trailers.value("grpc-status");
+  if (text.empty()) text = response->headers.value("grpc-status");
+  return parse_int<std::int32_t>(text).value_or(known);
+}
 
 }  // namespace
 
@@ -103,8 +111,8 @@ Task<resiliency::Outcome> Proxy::attempt_under(peers::Target target, net::Reques
   }
   const Status status = status_now(response);
   if (!status.ok()) {
-    outcome.error = error_of(status);
-    outcome.status = static_cast<std::int32_t>(status.code);
+    outcome.error = net::grpc::to_error(status);
+    outcome.status = raw_code(response, status);
   }
   answer->emplace(std::move(response));
   co_return outcome;

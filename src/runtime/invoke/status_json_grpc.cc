@@ -1,9 +1,8 @@
-#include "runtime/invoke/status_json.h"
-
 #include <google/protobuf/util/json_util.h>
 #include <google/rpc/error_details.pb.h>
 
 #include "dapr/proto/internals/v1/status.pb.h"
+#include "runtime/invoke/status_json.h"
 
 namespace outrigger::runtime::invoke {
 

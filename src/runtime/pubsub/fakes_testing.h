@@ -33,6 +33,7 @@ class FakeBroker : public fake_detail::Broker, public fake_detail::Pausable {
   }
   Task<Result<>> resume() override { co_return Result<>(); }
   std::vector<fake_detail::PublishRequest> published;
+  int publish_calls = 0;
   std::optional<Error> publish_error;
   /// Publications whose data has this text in it fail with "refused".
   std::string fail_publish_of;
@@ -71,6 +72,7 @@ class FakeBroker : public fake_detail::Broker, public fake_detail::Pausable {
     if (hold_publish) {
       OUT_CO_CHECK(co_await release_publish.wait());
     }
+    ++publish_calls;
     if (publish_error) co_return fail(*publish_error);
     if (!fail_publish_of.empty() && request.data.find(fail_publish_of) != std::string::npos) {
       co_return fail(Code::internal, "refused");

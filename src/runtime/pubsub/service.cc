@@ -117,7 +117,8 @@ Task<Result<>> Service::publish(Publish request) {
     message.metadata = std::move(request.metadata);
     const OpenBroker::Use use(*broker);
     Policy policy = outbound_policy(settings_.policies, *broker);
-    published = co_await publish_under(std::move(policy), *broker, std::move(message));
+    published =
+        co_await publish_under(std::move(policy), *broker, request.face, std::move(message));
     if (!published) {
       published = fail(PublishErrors(request.pubsub_name)
                            .not_published(request.topic, published.error().message()));
@@ -141,12 +142,12 @@ Task<Result<>> Service::send(std::string pubsub_name, brokers::PublishRequest re
   request.topic = broker->broker_topic(request.topic);
   const OpenBroker::Use use(*broker);
   Policy policy = outbound_policy(settings_.policies, *broker);
-  auto sent = co_await publish_under(std::move(policy), *broker, std::move(request));
+  auto sent = co_await publish_under(std::move(policy), *broker, Face::grpc, std::move(request));
   co_return sent;
 }
 
 Task<Result<std::vector<brokers::BulkFailure>>> Service::send_bulk(
-    std::string pubsub_name, brokers::BulkPublishRequest request) {
+    std::string pubsub_name, brokers::BulkPublishRequest request, Face face) {
   const std::shared_ptr<OpenBroker> broker = find(pubsub_name);
   if (broker == nullptr) co_return fail(PublishErrors(pubsub_name).gone(request.topic));
   if (!broker->scopes().may_publish(request.topic)) {
@@ -155,7 +156,7 @@ Task<Result<std::vector<brokers::BulkFailure>>> Service::send_bulk(
   request.topic = broker->broker_topic(request.topic);
   const OpenBroker::Use use(*broker);
   Policy policy = outbound_policy(settings_.policies, *broker);
-  auto sent = co_await publish_bulk_under(std::move(policy), *broker, std::move(request));
+  auto sent = co_await publish_bulk_under(std::move(policy), *broker, face, std::move(request));
   co_return sent;
 }
 
@@ -215,7 +216,7 @@ Task<BulkPublished> Service::bulk_publish_to(std::shared_ptr<OpenBroker> broker,
   message.topic = request.topic;
   message.metadata = request.metadata;
   const auto started = Clock::now();
-  auto sent = co_await send_bulk(request.pubsub_name, std::move(message));
+  auto sent = co_await send_bulk(request.pubsub_name, std::move(message), request.face);
   record_bulk(request, sent && sent->empty(), Clock::now() - started);
   if (sent) {
     outcome.failures = *std::move(sent);

@@ -85,7 +85,8 @@ class Service {
   Task<Result<>> send(std::string pubsub_name, components::pubsub::PublishRequest request);
   /// The same for many; the entries that failed, in an error all of them.
   Task<Result<std::vector<components::pubsub::BulkFailure>>> send_bulk(
-      std::string pubsub_name, components::pubsub::BulkPublishRequest request);
+      std::string pubsub_name, components::pubsub::BulkPublishRequest request,
+      Face face = Face::grpc);
 
   void add(std::shared_ptr<OpenBroker> broker);
   /// Takes the component out of use, waits for the calls inside and closes its broker. Its

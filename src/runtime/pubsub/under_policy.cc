@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "runtime/pubsub/service.h"
+#include "runtime/api/render.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -23,6 +23,24 @@ Task<Result<Failures>> publish_bulk(OpenBroker& broker, brokers::BulkPublishRequ
   co_return failures;
 }
 
+/// Whose calls they are, and so which status an error stands for.
+struct Caller {
+  OpenBroker& broker;
+  Face face;
+  [[nodiscard]] rs::Outcome outcome(const Error& error) const {
+    rs::Outcome outcome{.error = error};
+    if (!broker.broker().traits().status_errors) return outcome;
+    outcome.status = face == Face::http ? runtime::api::http_status_of(error.code())
+                                        : static_cast<std::int32_t>(error.code());
+    return outcome;
+  }
+};
+
+Task<rs::Outcome> keep(Task<Result<>> publication, Caller caller, Result<>* result) {
+  *result = co_await std::move(publication);
+  co_return *result ? rs::Outcome() : caller.outcome(result->error());
+}
+
 void keep_failed(std::vector<brokers::BulkEntry>& entries, const Failures& failures) {
   std::set<std::string_view> failed;
   for (const auto& failure : failures) failed.insert(failure.entry_id);
@@ -32,15 +50,15 @@ void keep_failed(std::vector<brokers::BulkEntry>& entries, const Failures& failu
 /// One attempt after the other at publishing what is left of several entries.
 class BulkAttempts {
  public:
-  BulkAttempts(OpenBroker& broker, brokers::BulkPublishRequest request)
-      : broker_(broker), left_(std::move(request)) {}
+  BulkAttempts(Caller caller, brokers::BulkPublishRequest request)
+      : caller_(caller), left_(std::move(request)) {}
 
   Task<rs::Outcome> once() {
     answer_.reset();
-    auto sent = co_await publish_bulk(broker_, left_);
+    auto sent = co_await publish_bulk(caller_.broker, left_);
     rs::Outcome outcome;
     if (!sent) {
-      outcome.error = sent.error();
+      outcome = caller_.outcome(sent.error());
     } else if (!sent->empty()) {
       outcome.error = sent->front().error;
       keep_failed(left_.entries, *sent);
@@ -58,7 +76,7 @@ class BulkAttempts {
   }
 
  private:
-  OpenBroker& broker_;
+  const Caller caller_;
   brokers::BulkPublishRequest left_;
   std::optional<Result<Failures>> answer_;
 };
@@ -127,25 +145,27 @@ Policy inbound_policy(const Policies* policies, std::string_view pubsub_name) {
                               rs::Direction::inbound);
 }
 
-Task<Result<>> publish_under(Policy policy, OpenBroker& broker, brokers::PublishRequest request) {
+Task<Result<>> publish_under(Policy policy, OpenBroker& broker, Face face,
+                             brokers::PublishRequest request) {
   if (policy.empty()) {
     auto published = co_await broker.broker().publish(std::move(request));
     co_return published;
   }
-  std::move_only_function<Task<Result<>>()> attempt = [&] {
-    return broker.broker().publish(request);
-  };
-  auto published = co_await rs::run_under(&policy, std::move(attempt));
+  const Caller caller{broker, face};
+  Result<> published;
+  rs::Attempt attempt = [&] { return keep(broker.broker().publish(request), caller, &published); };
+  auto word = co_await policy.run(std::move(attempt));
+  if (word) co_return std::unexpected(*std::move(word));
   co_return published;
 }
 
-Task<Result<Failures>> publish_bulk_under(Policy policy, OpenBroker& broker,
+Task<Result<Failures>> publish_bulk_under(Policy policy, OpenBroker& broker, Face face,
                                           brokers::BulkPublishRequest request) {
   if (policy.empty()) {
     auto published = co_await publish_bulk(broker, std::move(request));
     co_return published;
   }
-  BulkAttempts attempts(broker, std::move(request));
+  BulkAttempts attempts(Caller{broker, face}, std::move(request));
   rs::Attempt attempt = [&attempts] { return attempts.once(); };
   auto word = co_await policy.run(std::move(attempt));
   co_return attempts.result(std::move(word));

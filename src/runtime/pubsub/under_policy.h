@@ -6,6 +6,7 @@
 
 #include "runtime/pubsub/open_broker.h"
 #include "runtime/pubsub/postman.h"
+#include "runtime/pubsub/service.h"
 #include "runtime/resiliency/policies.h"
 
 /// Messages on their way to a broker and to the application, as often as a Resiliency document has
@@ -19,13 +20,13 @@ using runtime::resiliency::Policy;
 [[nodiscard]] Policy outbound_policy(const Policies* policies, const OpenBroker& broker);
 [[nodiscard]] Policy inbound_policy(const Policies* policies, std::string_view pubsub_name);
 
-/// `request` names the broker's topic.
-Task<Result<>> publish_under(Policy policy, OpenBroker& broker,
+/// `request` names the broker's topic. `face`: whose status codes the policy is to match.
+Task<Result<>> publish_under(Policy policy, OpenBroker& broker, Face face,
                              components::pubsub::PublishRequest request);
 /// Only what has failed is published again. The error, which stands for all entries, is the
 /// policy's or that of a call that has failed as a whole.
 Task<Result<std::vector<components::pubsub::BulkFailure>>> publish_bulk_under(
-    Policy policy, OpenBroker& broker, components::pubsub::BulkPublishRequest request);
+    Policy policy, OpenBroker& broker, Face face, components::pubsub::BulkPublishRequest request);
 
 /// One attempt at a delivery.
 using Deliver = std::move_only_function<Task<Answer>(Delivery delivery)>;

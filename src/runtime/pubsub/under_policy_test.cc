@@ -78,8 +78,8 @@ class PubsubUnderPolicy : public testing::Test {
 
 TEST_F(PubsubUnderPolicy, WhatIsNotPublishedIsTriedAgain) {
   broker->fail_publish_of = "event b";
-  auto failures =
-      run_on(loop, publish_bulk_under(outbound_policy(&all, *open), *open, three_entries()));
+  auto failures = run_on(
+      loop, publish_bulk_under(outbound_policy(&all, *open), *open, Face::grpc, three_entries()));
   ASSERT_TRUE(failures);
   ASSERT_EQ(failures->size(), 1U);
   EXPECT_EQ(failures->front().entry_id, "b");
@@ -87,9 +87,21 @@ TEST_F(PubsubUnderPolicy, WhatIsNotPublishedIsTriedAgain) {
   brokers::PublishRequest one;
   one.topic = "orders";
   one.data = "event b";
-  EXPECT_FALSE(run_on(loop, publish_under(outbound_policy(&all, *open), *open, one)));
+  EXPECT_FALSE(run_on(loop, publish_under(outbound_policy(&all, *open), *open, Face::http, one)));
+  broker->abilities.status_errors = true;
+  resources::Resiliency picky;
+  picky.retries["DefaultRetryPolicy"] = {
+      .duration = 1ns, .max_retries = 2, .http_status_codes = {{{503, 503}}}};
+  const rs::Policies choosy({picky});
+  const int attempts = broker->publish_calls;
+  EXPECT_FALSE(
+      run_on(loop, publish_under(outbound_policy(&choosy, *open), *open, Face::http, one)));
+  EXPECT_EQ(broker->publish_calls, attempts + 1) << "INTERNAL is 500 over HTTP";
+  EXPECT_FALSE(
+      run_on(loop, publish_under(outbound_policy(&choosy, *open), *open, Face::grpc, one)));
+  EXPECT_EQ(broker->publish_calls, attempts + 4) << "all codes of gRPC";
   broker->fail_publish_of.clear();
-  EXPECT_TRUE(run_on(loop, publish_under(outbound_policy(&all, *open), *open, one)));
+  EXPECT_TRUE(run_on(loop, publish_under(outbound_policy(&all, *open), *open, Face::http, one)));
 }
 
 TEST_F(PubsubUnderPolicy, OnlyEventsThatFailedAreDeliveredAgain) {

@@ -132,13 +132,16 @@ TEST(Policies, AreCountedUnderUpstreamsNames) {
   const Policies policies({document}, &metrics);
   EXPECT_FALSE(policies.component("s", ComponentKind::state, Direction::outbound).empty());
   const std::string page = registry.render();
-  for (
-      const std::string_view line :
-      {R"(dapr_resiliency_loaded{app_id="me",name="mine",namespace="here"} 1)",
-       R"(dapr_resiliency_count{app_id="me",flow_direction="outbound",name="mine",namespace="here",policy="timeout",status="",target="Statestore_s"} 1)",
-       R"(dapr_resiliency_count{app_id="me",flow_direction="outbound",name="mine",namespace="here",policy="circuitbreaker",status="closed",target="Statestore_s"} 1)",
-       R"(policy="circuitbreaker",status="closed",target="Statestore_s"} 1)",
-       R"(policy="circuitbreaker",status="open",target="Statestore_s"} 0)"}) {
+  const auto counted = [](std::string_view what) {
+    return R"({app_id="me",flow_direction="outbound",name="mine",namespace="here",policy=)" +
+           std::string(what) + R"(,target="Statestore_s"})";
+  };
+  for (const std::string& line :
+       {std::string(R"(dapr_resiliency_loaded{app_id="me",name="mine",namespace="here"} 1)"),
+        "dapr_resiliency_count" + counted(R"("timeout",status="")") + " 1",
+        "dapr_resiliency_count" + counted(R"("circuitbreaker",status="closed")") + " 1",
+        "dapr_resiliency_cb_state" + counted(R"("circuitbreaker",status="closed")") + " 1",
+        "dapr_resiliency_cb_state" + counted(R"("circuitbreaker",status="open")") + " 0"}) {
     EXPECT_TRUE(page.contains(line)) << line << "\n" << page;
   }
 }

@@ -20,14 +20,15 @@ bool matches(const std::optional<std::vector<resources::CodeRange>>& ranges, std
   return std::ranges::any_of(*ranges, [&](const auto& range) { return range.contains(status); });
 }
 
-constexpr std::int32_t kGrpcStatusMax = 16;
+constexpr resources::CodeRange kGrpcStatuses{0, 16};
+constexpr resources::CodeRange kHttpStatuses{100, 599};
 
 bool is_repeated(const resources::RetryPolicy& policy, const Outcome& outcome) {
   if (outcome.final) return false;
   if (!outcome.status) return true;
-  return matches(
-      *outcome.status <= kGrpcStatusMax ? policy.grpc_status_codes : policy.http_status_codes,
-      *outcome.status);
+  const std::int32_t status = *outcome.status;
+  if (kGrpcStatuses.contains(status)) return matches(policy.grpc_status_codes, status);
+  return kHttpStatuses.contains(status) && matches(policy.http_status_codes, status);
 }
 
 Error refusal_error(Breaker::Refusal refusal) {

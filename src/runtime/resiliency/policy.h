@@ -19,7 +19,7 @@ struct Outcome {
   /// nullopt: well.
   std::optional<Error> error;
   /// A status of HTTP (100 to 599) or of gRPC (0 to 16), for policies that retry some of them only.
-  /// Without one every policy retries.
+  /// Without one every policy retries; with another one none does.
   std::optional<std::int32_t> status;
   /// It cannot be repeated, whatever the policy says.
   bool final = false;

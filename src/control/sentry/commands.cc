@@ -2,8 +2,8 @@
 
 #include <cstdio>
 
+#include "base/text_file.h"
 #include "control/sentry/rotation.h"
-#include "security/jwks/text_file.h"
 
 namespace outrigger::control::sentry {
 namespace {
@@ -45,10 +45,9 @@ Result<std::optional<CaTexts>> read(const Brought& brought) {
                 "--new-root, --new-issuer-certificate and --new-issuer-key go together");
   }
   CaTexts texts;
-  OUT_TRY(texts.anchors, security::jwks::read_text_file(brought.root, kFileBytesMax));
-  OUT_TRY(texts.issuer_chain,
-          security::jwks::read_text_file(brought.issuer_certificate, kFileBytesMax));
-  OUT_TRY(texts.issuer_key, security::jwks::read_text_file(brought.issuer_key, kFileBytesMax));
+  OUT_TRY(texts.anchors, read_text_file(brought.root, kFileBytesMax));
+  OUT_TRY(texts.issuer_chain, read_text_file(brought.issuer_certificate, kFileBytesMax));
+  OUT_TRY(texts.issuer_key, read_text_file(brought.issuer_key, kFileBytesMax));
   return std::optional(std::move(texts));
 }
 

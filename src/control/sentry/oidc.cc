@@ -6,10 +6,10 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/sync.h"
+#include "base/text_file.h"
 #include "net/http/metrics_page.h"
 #include "net/tls.h"
 #include "net/uri.h"
-#include "security/jwks/text_file.h"
 
 namespace outrigger::control::sentry {
 namespace {
@@ -48,9 +48,8 @@ std::string origin_of(const std::string& url) {
 Result<net::TlsOptions> read_certificate(const OidcOptions& options) {
   net::TlsOptions tls;
   tls.alpn = {"h2", "http/1.1"};
-  OUT_TRY(tls.certificate_chain_pem,
-          security::jwks::read_text_file(options.certificate_file, kFileBytesMax));
-  OUT_TRY(tls.private_key_pem, security::jwks::read_text_file(options.key_file, kFileBytesMax));
+  OUT_TRY(tls.certificate_chain_pem, read_text_file(options.certificate_file, kFileBytesMax));
+  OUT_TRY(tls.private_key_pem, read_text_file(options.key_file, kFileBytesMax));
   return tls;
 }
 

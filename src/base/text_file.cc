@@ -1,10 +1,10 @@
-#include "security/jwks/text_file.h"
+#include "base/text_file.h"
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
-namespace outrigger::security::jwks {
+namespace outrigger {
 
 Result<std::string> read_text_file(const std::string& path, std::size_t bytes_max) {
   std::ifstream file(path, std::ios::binary);
@@ -17,4 +17,4 @@ Result<std::string> read_text_file(const std::string& path, std::size_t bytes_ma
   return text;
 }
 
-}  // namespace outrigger::security::jwks
+}  // namespace outrigger

@@ -189,8 +189,10 @@ Task<Result<std::vector<NamedJob>>> Engine::list(ListRequest request) {
 // --- Who has which share. ---
 
 void Engine::owned(Share share) {
-  hosts_ = {hosts_.version + 1, share.hosts};
-  hosts_changed_.notify_all();
+  if (hosts_.addresses != share.hosts) {
+    hosts_ = {hosts_.version + 1, share.hosts};
+    hosts_changed_.notify_all();
+  }
   dispatcher_.set_share(share.index, share.total);
   share_ = std::move(share);
   draining_ = false;

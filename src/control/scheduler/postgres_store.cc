@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "components/clients/postgres/client.h"
 #include "components/clients/postgres/values.h"
+#include "control/scheduler/postgres_batches.h"
 #include "control/scheduler/postgres_members.h"
 #include "control/scheduler/postgres_statements.h"
 #include "control/scheduler/record.h"
@@ -25,6 +26,8 @@ const Logger log("dapr.scheduler.server.postgresql");
 constexpr Duration kTimeout = 10s;
 // How often what others have written is looked for.
 constexpr Duration kNewsInterval = 250ms;
+// How long after a writing whose answer did not come the server may still be at it.
+constexpr Duration kDoubtFor = 60s;
 constexpr std::size_t kLoadSlice = 200;
 constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
 constexpr std::size_t kPageBytesMax = std::size_t{8} << 20;
@@ -35,6 +38,11 @@ JobId id_at(const Rows& rows, std::size_t row, std::size_t column) {
   return static_cast<JobId>(to_integer(rows.bytes(row, column)));
 }
 const PostgresStatements& sql() { return PostgresStatements::all(); }
+
+/// Whether what was to be written may be there after an error with this code.
+bool may_be_done(Code code) {
+  return code == Code::unavailable || code == Code::deadline_exceeded || code == Code::unknown;
+}
 
 /// A step with these parameters: texts and bytes as they are, numbers as bigint.
 class Building {
@@ -88,11 +96,16 @@ class PostgresStore final : public Store {
   Task<Result<>> load_slice(std::vector<std::string> ids, Loaded* out);
 
   postgres::Client client_;
+  PostgresBatches writes_{client_};
   std::string id_;
   std::unique_ptr<PostgresMembers> members_;
   Events* events_ = nullptr;
   std::optional<Share> share_;
   bool told_ = false;  ///< The events' owner knows of the share.
+  /// A writing was not answered and may have been done: the share is to be read anew, and what was
+  /// written heard for a while, as if it were another replica's.
+  bool in_doubt_ = false;
+  TimePoint doubt_until_;
   Signal shared_anew_;
   /// Transactions from this one on may be news.
   std::string horizon_;
@@ -117,6 +130,7 @@ Task<Result<>> PostgresStore::open(Events& events, std::string address) {
   self.address = std::move(address);
   members_ = std::make_unique<PostgresMembers>(client_, std::move(self), std::move(callbacks));
   members_->join();
+  writes_.start();
   scope_.spawn(follow());
   co_return Result<>();
 }
@@ -147,7 +161,7 @@ void PostgresStore::let_go() {
 }
 
 // Tells of shares, and of what other replicas have written in them. Of a single replica everything
-// is its own.
+// is its own, unless it was not told what became of a writing.
 Task<void> PostgresStore::follow() {
   Cancellation* const mine = co_await this_cancellation();
   bool in_trouble = false;
@@ -157,9 +171,10 @@ Task<void> PostgresStore::follow() {
       continue;
     }
     Result<> done;
-    if (!told_) {
+    const bool doubts = std::chrono::steady_clock::now() < doubt_until_;
+    if (!told_ || in_doubt_) {
       done = co_await begin();
-    } else if (share_->total > 1) {
+    } else if (share_->total > 1 || doubts) {
       done = co_await hear();
     }
     if (mine->requested()) co_return;
@@ -178,6 +193,7 @@ Task<Result<>> PostgresStore::begin() {
   horizon_ = rows.bytes(0, 0);
   heard_.clear();
   told_ = true;
+  in_doubt_ = false;
   events_->owned(*share_);
   co_return Result<>();
 }
@@ -205,6 +221,7 @@ Task<Result<>> PostgresStore::hear() {
 }
 
 Task<Result<Written>> PostgresStore::put(PutRequest request) {
+  const std::string name = request.name;
   Step step = Building(request.only_new ? sql().put_new : sql().put)
                   .with(request.name)
                   .with(std::to_string(request.job.partition_id))
@@ -212,12 +229,19 @@ Task<Result<Written>> PostgresStore::put(PutRequest request) {
                   .with(nanos(request.waking.due))
                   .with(request.waking.wait_max.count())
                   .take();
-  OUT_CO_TRY(const auto rows, co_await client_.query(std::move(step), Effect::write));
-  if (rows.size() == 0) {
-    co_return fail(Code::already_exists, "job already exists: '" + request.name + "'");
+  const auto rows = co_await writes_.write(std::move(request.name), std::move(step));
+  if (!rows) {
+    if (may_be_done(rows.error().code())) {
+      in_doubt_ = told_;
+      doubt_until_ = std::chrono::steady_clock::now() + kDoubtFor;
+    }
+    co_return std::unexpected(rows.error());
   }
-  Written written{.id = id_at(rows, 0, 0), .replaced = std::nullopt};
-  if (!rows.is_null(0, 1)) written.replaced = id_at(rows, 0, 1);
+  if (rows->size() == 0) {
+    co_return fail(Code::already_exists, "job already exists: '" + name + "'");
+  }
+  Written written{.id = id_at(*rows, 0, 0), .replaced = std::nullopt};
+  if (!rows->is_null(0, 1)) written.replaced = id_at(*rows, 0, 1);
   co_return written;
 }
 
@@ -230,8 +254,8 @@ Task<Result<std::optional<StoredJob>>> PostgresStore::get(std::string name) {
 }
 
 Task<Result<std::optional<JobId>>> PostgresStore::remove(std::string name) {
-  Step step = Building(sql().remove).with(std::move(name)).take();
-  OUT_CO_TRY(const auto rows, co_await client_.query(std::move(step), Effect::write));
+  Step step = Building(sql().remove).with(name).take();
+  OUT_CO_TRY(const auto rows, co_await writes_.write(std::move(name), std::move(step)));
   if (rows.size() == 0) co_return std::nullopt;
   co_return id_at(rows, 0, 0);
 }
@@ -356,6 +380,7 @@ Task<Result<>> PostgresStore::probe() {
 }
 
 Task<void> PostgresStore::close() {
+  co_await writes_.close();
   scope_.cancel();
   co_await scope_.join();
   if (members_) co_await members_->leave();

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/scope.h"
+#include "control/leadership/tenure.h"
 
 namespace outrigger::control {
 namespace {
@@ -32,8 +33,12 @@ class SoleLeadership final : public Leadership {
 
 class LeasedLeadership final : public Leadership {
  public:
-  LeasedLeadership(std::unique_ptr<LeaseStore> store, LeaseTimes times)
-      : store_(std::move(store)), times_(times) {}
+  LeasedLeadership(std::unique_ptr<LeaseStore> store, LeaseTimes times,
+                   std::function<TimePoint()> now)
+      : store_(std::move(store)),
+        times_(times),
+        now_(std::move(now)),
+        tenure_(times.time_to_live) {}
 
   void start(std::function<void(bool)> changed) override {
     changed_ = std::move(changed);
@@ -41,7 +46,7 @@ class LeasedLeadership final : public Leadership {
   }
 
   // Asks the clock itself: a loop that was held up must not lead by what it knew before.
-  bool leads() const override { return leads_ && std::chrono::steady_clock::now() < until_; }
+  bool leads() const override { return leads_ && tenure_.runs(now_()); }
 
   Task<void> close() override {
     scope_.cancel();
@@ -59,22 +64,22 @@ class LeasedLeadership final : public Leadership {
  private:
   Task<void> stand() {
     for (;;) {
-      const TimePoint asked = std::chrono::steady_clock::now();
+      const TimePoint asked = now_();
       auto ours = co_await with_timeout(store_->acquire(times_.time_to_live), times_.interval);
       if (scope_.cancellation().requested()) co_return;
       if (!ours) say_trouble(ours.error());
-      if (ours) settle(*ours, asked + times_.time_to_live);
+      if (ours) settle(*ours, asked);
       auto slept = co_await sleep_for(times_.interval);
       if (!slept) co_return;
     }
   }
 
-  void settle(bool ours, TimePoint until) {
+  void settle(bool ours, TimePoint asked) {
     if (in_trouble_) log.info("The store of the leader's lease answers again");
     in_trouble_ = false;
     if (!ours) return stand_down("another replica has the lease");
-    until_ = until;
-    expiry_.start_at(until);
+    tenure_.renewed(asked);
+    expiry_.start_at(tenure_.until());
     if (leads_) return;
     leads_ = true;
     log.info("This replica leads now");
@@ -96,10 +101,11 @@ class LeasedLeadership final : public Leadership {
 
   std::unique_ptr<LeaseStore> store_;
   LeaseTimes times_;
+  std::function<TimePoint()> now_;
+  Tenure tenure_;
   std::function<void(bool)> changed_;
   bool leads_ = false;
   bool in_trouble_ = false;
-  TimePoint until_;
   Timer expiry_{[this] { stand_down("its lease ran out before it could be renewed"); }};
   Scope scope_;
 };
@@ -109,8 +115,9 @@ class LeasedLeadership final : public Leadership {
 std::unique_ptr<Leadership> make_sole_leadership() { return std::make_unique<SoleLeadership>(); }
 
 std::unique_ptr<Leadership> make_leased_leadership(std::unique_ptr<LeaseStore> store,
-                                                   LeaseTimes times) {
-  return std::make_unique<LeasedLeadership>(std::move(store), times);
+                                                   LeaseTimes times,
+                                                   std::function<TimePoint()> now) {
+  return std::make_unique<LeasedLeadership>(std::move(store), times, std::move(now));
 }
 
 }  // namespace outrigger::control

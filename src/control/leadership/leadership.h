@@ -46,8 +46,10 @@ struct LeaseTimes {
   Duration interval = std::chrono::seconds(2);
 };
 
-/// Elects by a lease. The store is closed by close().
-std::unique_ptr<Leadership> make_leased_leadership(std::unique_ptr<LeaseStore> store,
-                                                   LeaseTimes times = {});
+/// Elects by a lease. The store is closed by close(). `now`: for tests, a clock that is set by
+/// hand.
+std::unique_ptr<Leadership> make_leased_leadership(
+    std::unique_ptr<LeaseStore> store, LeaseTimes times = {},
+    std::function<TimePoint()> now = &std::chrono::steady_clock::now);
 
 }  // namespace outrigger::control

@@ -89,6 +89,40 @@ TEST_F(LeaseElection, ALeaderWhoseEngineIsGoneStandsDownBeforeItsLeaseIsFree) {
   close(leader);
 }
 
+/// Takes the lease once, and a second for that; then it is gone.
+class SlowStore final : public LeaseStore {
+ public:
+  explicit SlowStore(TimePoint& now) : now_(now) {}
+  Task<Result<bool>> acquire(Duration) override {
+    now_ += 1s;
+    if (std::exchange(taken_, true)) co_return fail(Code::unavailable, "the engine is gone");
+    co_return true;
+  }
+  Task<Result<>> release() override { co_return Result<>(); }
+  Task<void> close() override { co_return; }
+
+ private:
+  TimePoint& now_;
+  bool taken_ = false;
+};
+
+TEST_F(LeaseElection, ALeaderCountsTheTimeOfItsLeaseFromBeforeItAskedAndAllOfIt) {
+  const TimePoint start = std::chrono::steady_clock::now();
+  TimePoint now = start;
+  auto leader =
+      make_leased_leadership(std::make_unique<SlowStore>(now),
+                             {.time_to_live = 10min, .interval = 1h}, [&] { return now; });
+  EXPECT_FALSE(leader->leads());
+  loop_.post([&] { leader->start([](bool) {}); });
+  until([&] { return leader->leads(); });
+  EXPECT_EQ(now, start + 1s);
+  now = start + 10min - 1ns;
+  EXPECT_TRUE(leader->leads());
+  now = start + 10min;
+  EXPECT_FALSE(leader->leads());
+  run_on(loop_, leader->close());
+}
+
 TEST_F(LeaseElection, WhoLosesItsLeaseToAnotherStandsDown) {
   Replica leader(engine_, "leader");
   start(leader);

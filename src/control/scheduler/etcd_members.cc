@@ -26,6 +26,7 @@ EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, ShareEvent
       events_(std::move(events)),
       key_(std::string(kFolder) + "/" + self_.id),
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
+      seat_(key_, self_.time_to_live),
       expiry_([this] {
         stand_down("its lease could not be renewed in time");
         if (life_ != nullptr) life_->request();
@@ -35,23 +36,20 @@ EtcdMembers::~EtcdMembers() = default;
 
 void EtcdMembers::join() { scope_.spawn(live()); }
 
-bool EtcdMembers::current() const { return agreed_ && std::chrono::steady_clock::now() < until_; }
-
 std::optional<Compare> EtcdMembers::fence(std::uint64_t term) const {
-  if (!current() || term != term_) return std::nullopt;
+  if (!seat_.holds(term, std::chrono::steady_clock::now())) return std::nullopt;
   return Compare{.key = key_, .target = Compare::Target::mod_revision, .number = revision_};
 }
 
-void EtcdMembers::begin(Share share, const Roll& roll) {
-  agreed_ = roll;
-  share.term = ++term_;
+void EtcdMembers::begin(Seat::Seen seen) {
+  expiry_.start_at(seat_.until());
+  Share share = seat_.begin(std::move(seen));
   log.info("This replica has share ", share.index + 1, " of ", share.total, " of the jobs");
   events_.owned(std::move(share));
 }
 
 void EtcdMembers::stand_down(std::string_view why) {
-  if (!agreed_) return;
-  agreed_.reset();
+  if (!seat_.end()) return;
   log.info("This replica gives its share of the jobs up: ", why);
   events_.lost();
 }
@@ -75,7 +73,7 @@ Task<void> EtcdMembers::live() {
 Task<Result<>> EtcdMembers::take_part() {
   revision_ = 0;
   co_await give_back();
-  until_ = std::chrono::steady_clock::now() + self_.time_to_live;
+  seat_.renewed(std::chrono::steady_clock::now());
   OUT_CO_TRY(lease_, co_await client_.grant(self_.time_to_live));
   Cancellation life(co_await this_cancellation());
   life_ = &life;
@@ -100,15 +98,15 @@ Task<void> EtcdMembers::renew(Cancellation* life) {
     auto renewed = co_await with_timeout(client_.renew(lease_), self_.time_to_live / 3);
     pause = self_.time_to_live / 3;
     if (renewed) {
-      until_ = asked + self_.time_to_live;
-      if (agreed_) expiry_.start_at(until_);
+      seat_.renewed(asked);
+      if (seat_.has_share()) expiry_.start_at(seat_.until());
       continue;
     }
     if (life->requested()) co_return;
     log.warn("The lease of this replica could not be renewed: ", renewed.error());
     pause = kPause;
-    const bool over =
-        renewed.error().code() == Code::not_found || std::chrono::steady_clock::now() >= until_;
+    const bool over = renewed.error().code() == Code::not_found ||
+                      std::chrono::steady_clock::now() >= seat_.until();
     if (over) {
       life->request();
       co_return;
@@ -159,45 +157,48 @@ Task<Result<std::int64_t>> EtcdMembers::look() {
   co_return found.revision;
 }
 
-Result<EtcdMembers::Seen> EtcdMembers::read(const components::etcd::RangeReply& found) {
-  Seen seen;
-  for (const auto& item : found.items) seen.newest = std::max(seen.newest, item.create_revision);
-  for (const auto& item : found.items) {
-    auto member = decode_member(item.value);
-    if (!member) return std::unexpected(std::move(member).error().context(item.key));
-    if (member->repeats && item.mod_revision < seen.newest) seen.followed = false;
-    seen.roll.members.emplace(item.key, std::move(member->membership));
-  }
-  return seen;
-}
-
 // That all count the same is not enough: one may have gone and another come since one of them
 // looked, which then still has its place among the old ones. So each says again what it counts when
 // it sees a new key, having given its share up.
-Task<Result<>> EtcdMembers::settle(Seen seen) {
-  const Roll& roll = seen.roll;
-  const auto mine = roll.members.find(key_);
-  if (mine == roll.members.end() || mine->second.uid != own_.uid) {
-    co_return fail(Code::aborted, "the key " + key_ + " is gone or another's");
+Result<Seat::Seen> EtcdMembers::read(const components::etcd::RangeReply& found) const {
+  // The store's revision when the newest of the keys came to be.
+  std::int64_t newest = 0;
+  for (const auto& item : found.items) newest = std::max(newest, item.create_revision);
+  Seat::Seen seen;
+  for (const auto& item : found.items) {
+    auto member = decode_member(item.value);
+    if (!member) return std::unexpected(std::move(member).error().context(item.key));
+    if (member->repeats && item.mod_revision < newest) seen.followed = false;
+    seen.roll.members.emplace(item.key, std::move(member->membership));
   }
-  if (agreed_ && agreed_->members == roll.members) co_return Result<>();
-  if (agreed_) co_return co_await hand_over();
-  const std::uint64_t count = roll.members.size();
-  if (mine->second.says != count || revision_ < seen.newest) {
-    own_.says = count;
-    Txn txn;
-    txn.compare.push_back({.key = key_, .number = revision_});
-    txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
-    OUT_CO_TRY(const auto written, co_await client_.txn(std::move(txn)));
-    if (!written.succeeded) co_return fail(Code::aborted, "the key " + key_ + " was changed");
-    revision_ = written.revision;
-    co_return Result<>();  // Seen by the watch, when the others may have followed.
+  const auto mine = seen.roll.members.find(key_);
+  if (mine == seen.roll.members.end() || mine->second.uid != own_.uid) {
+    return fail(Code::aborted, "the key " + key_ + " is gone or another's");
   }
-  auto share = roll.share_of(key_, count);
-  if (share && seen.followed) {
-    expiry_.start_at(until_);
-    begin(*std::move(share), roll);
+  seen.says = seen.roll.members.size();
+  seen.said = mine->second.says == seen.says && revision_ >= newest;
+  return seen;
+}
+
+Task<Result<>> EtcdMembers::settle(Seat::Seen seen) {
+  switch (seat_.see(seen)) {
+    case Seat::Next::nothing: break;
+    case Seat::Next::drain: co_return co_await hand_over();
+    // Our writing is seen by the watch, when the others may have followed.
+    case Seat::Next::say: co_return co_await say(seen.says);
+    case Seat::Next::begin: begin(std::move(seen)); break;
   }
+  co_return Result<>();
+}
+
+Task<Result<>> EtcdMembers::say(std::uint64_t count) {
+  own_.says = count;
+  Txn txn;
+  txn.compare.push_back({.key = key_, .number = revision_});
+  txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
+  OUT_CO_TRY(const auto written, co_await client_.txn(std::move(txn)));
+  if (!written.succeeded) co_return fail(Code::aborted, "the key " + key_ + " was changed");
+  revision_ = written.revision;
   co_return Result<>();
 }
 

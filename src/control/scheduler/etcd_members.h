@@ -7,7 +7,7 @@
 
 #include "base/scope.h"
 #include "components/clients/etcd/client.h"
-#include "control/scheduler/membership.h"
+#include "control/scheduler/seat.h"
 
 /// How replicas share the jobs in etcd, as upstream's do, so that both kinds can share the work:
 /// each keeps a key under "dapr/leadership/", bound to a lease, that says how many replicas it
@@ -55,19 +55,11 @@ class EtcdMembers {
   Task<Result<>> follow();
   Task<Result<std::int64_t>> look();
   Task<Result<>> hand_over();
-  /// What a look at all keys has shown.
-  struct Seen {
-    Roll roll;
-    /// The store's revision when the newest of the keys came to be.
-    std::int64_t newest = 0;
-    /// All that say something anew at each change have done so since then.
-    bool followed = true;
-  };
-  static Result<Seen> read(const components::etcd::RangeReply& found);
-  Task<Result<>> settle(Seen seen);
-  void begin(Share share, const Roll& roll);
+  [[nodiscard]] Result<Seat::Seen> read(const components::etcd::RangeReply& found) const;
+  Task<Result<>> settle(Seat::Seen seen);
+  Task<Result<>> say(std::uint64_t count);
+  void begin(Seat::Seen seen);
   void stand_down(std::string_view why);
-  bool current() const;
 
   components::etcd::Client& client_;
   Self self_;
@@ -77,9 +69,7 @@ class EtcdMembers {
   std::int64_t lease_ = 0;
   /// Of our key; 0 before it is written.
   std::int64_t revision_ = 0;
-  std::uint64_t term_ = 0;
-  std::optional<Roll> agreed_;
-  TimePoint until_;
+  Seat seat_;
   Cancellation* life_ = nullptr;  ///< Of the present lease.
   Timer expiry_;
   Scope scope_;

@@ -59,6 +59,7 @@ PostgresMembers::PostgresMembers(postgres::Client& client, Self self, ShareEvent
       self_(std::move(self)),
       events_(std::move(events)),
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
+      seat_(self_.id, self_.time_to_live),
       expiry_([this] { stand_down("its row could not be renewed in time"); }) {}
 
 PostgresMembers::~PostgresMembers() = default;
@@ -66,14 +67,12 @@ PostgresMembers::~PostgresMembers() = default;
 void PostgresMembers::join() { scope_.spawn(live()); }
 
 std::optional<PostgresFence> PostgresMembers::fence(std::uint64_t term) const {
-  const bool current = agreed_ && std::chrono::steady_clock::now() < until_;
-  if (!current || term != term_) return std::nullopt;
+  if (!seat_.holds(term, std::chrono::steady_clock::now())) return std::nullopt;
   return PostgresFence{.id = self_.id, .uid = as_signed(own_.uid), .round = round_};
 }
 
 void PostgresMembers::stand_down(std::string_view why) {
-  if (!agreed_) return;
-  agreed_.reset();
+  if (!seat_.end()) return;
   ++round_;
   expiry_.stop();
   log.info("This replica gives its share of the jobs up: ", why);
@@ -88,8 +87,8 @@ Task<void> PostgresMembers::live() {
     if (scope_.cancellation().requested()) co_return;
     if (!seen && !in_trouble) log.error("The replicas cannot be looked at: ", seen.error());
     in_trouble = !seen;
-    if (seen && seen->ours) until_ = asked + self_.time_to_live;
-    if (seen && settle(*seen)) continue;
+    if (seen && seen->ours) seat_.renewed(asked);
+    if (seen && settle(*std::move(seen))) continue;
     [[maybe_unused]] auto woken = co_await with_timeout(anything_new(), self_.interval);
     if (scope_.cancellation().requested()) co_return;
   }
@@ -124,38 +123,37 @@ Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
   co_return seen;
 }
 
-bool PostgresMembers::settle(const Seen& seen) {
+bool PostgresMembers::settle(Seen seen) {
   if (!seen.ours) {
     stand_down("another process has its id");
     return false;
   }
-  if (agreed_ && agreed_->members == seen.roll.members) {
-    expiry_.start_at(until_);
-    return false;
-  }
-  if (agreed_) {
-    expiry_.start_at(until_);
-    if (!std::exchange(handing_over_, true)) scope_.spawn(hand_over());
-    return false;
-  }
-  const std::uint64_t digest = seen.roll.digest();
+  if (seat_.has_share()) expiry_.start_at(seat_.until());
+  Seat::Seen looked;
+  looked.says = seen.roll.digest();
   // Also until the row has the round that the fence asks for.
-  const bool news = std::exchange(own_.says, digest) != digest || seen.round != round_;
-  auto share = seen.roll.share_of(self_.id, digest);
-  if (news || !share) return news;
-  agreed_ = seen.roll;
-  expiry_.start_at(until_);
-  share->term = ++term_;
-  log.info("This replica has share ", share->index + 1, " of ", share->total, " of the jobs");
-  events_.owned(*std::move(share));
+  looked.said = own_.says == looked.says && seen.round == round_;
+  looked.roll = std::move(seen.roll);
+  switch (seat_.see(looked)) {
+    case Seat::Next::nothing: break;
+    case Seat::Next::drain: scope_.spawn(hand_over()); break;
+    case Seat::Next::say: own_.says = looked.says; return true;
+    case Seat::Next::begin: begin(std::move(looked)); break;
+  }
   return false;
 }
 
+void PostgresMembers::begin(Seat::Seen seen) {
+  expiry_.start_at(seat_.until());
+  Share share = seat_.begin(std::move(seen));
+  log.info("This replica has share ", share.index + 1, " of ", share.total, " of the jobs");
+  events_.owned(std::move(share));
+}
+
 Task<void> PostgresMembers::hand_over() {
-  const std::uint64_t term = term_;
+  const std::uint64_t term = seat_.term();
   co_await drain_share(&events_);
-  handing_over_ = false;
-  if (term_ == term) stand_down("the replicas are others now");
+  if (seat_.term() == term) stand_down("the replicas are others now");
   handed_over_.notify_all();
 }
 

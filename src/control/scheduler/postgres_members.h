@@ -6,7 +6,7 @@
 
 #include "base/scope.h"
 #include "components/clients/postgres/client.h"
-#include "control/scheduler/membership.h"
+#include "control/scheduler/seat.h"
 
 namespace outrigger::control::scheduler {
 
@@ -48,9 +48,11 @@ class PostgresMembers {
   Task<void> live();
   Task<Result<Seen>> look();
   /// Whether there is something new to be said at once.
-  bool settle(const Seen& seen);
+  bool settle(Seen seen);
+  /// While rows are looked at, and ours is renewed, as before.
   Task<void> hand_over();
   Task<Result<>> anything_new();
+  void begin(Seat::Seen seen);
   void stand_down(std::string_view why);
 
   components::postgres::Client& client_;
@@ -59,12 +61,8 @@ class PostgresMembers {
   Membership own_;
   /// Counted up when a share ends; a share begins when the row has it.
   std::int64_t round_ = 1;
-  std::uint64_t term_ = 0;
-  std::optional<Roll> agreed_;
-  /// The share ends; rows are looked at, and ours is renewed, as before.
-  bool handing_over_ = false;
+  Seat seat_;
   Signal handed_over_;
-  TimePoint until_;
   Timer expiry_;
   Scope scope_;
 };

@@ -1,0 +1,106 @@
+#include "security/identity/provider.h"
+
+#include "base/log.h"
+#include "base/sync.h"
+
+namespace outrigger::security::identity {
+namespace {
+
+const Logger log("dapr.runtime.security");
+
+Task<Result<>> wait_for(Signal* signal) {
+  auto woken = co_await signal->wait();
+  co_return woken;
+}
+
+TimePoint steady_now() { return std::chrono::steady_clock::now(); }
+
+}  // namespace
+
+Provider::Provider(ProviderOptions options)
+    : options_(std::move(options)), anchors_(options_.anchors) {}
+Provider::~Provider() = default;
+
+Task<Result<>> Provider::open() {
+  OUT_CO_CHECK(co_await anchors_.open());
+  log.info("Fetching initial identity");
+  auto asked = co_await ask();
+  if (!asked) {
+    co_return std::unexpected(
+        std::move(asked).error().context("failed to retrieve the initial identity"));
+  }
+  log.info("Security is initialized successfully");
+  scope_.spawn(keep_renewing());
+  scope_.spawn(follow_anchors());
+  co_return Result<>();
+}
+
+Task<Result<>> Provider::ask() {
+  auto credentials = co_await ask_authority(options_.authority, anchors_.pem());
+  if (!credentials) {
+    if (options_.failed) options_.failed(credentials.error().reason);
+    co_return std::unexpected(std::move(credentials).error().error);
+  }
+  // Halfway from now, not from its beginning, which is dated back for clocks that differ.
+  const auto left = std::chrono::duration_cast<Duration>(credentials->not_after - wall_now());
+  renew_at_ = steady_now() + std::max(left / 2, options_.keep_min);
+  const std::string expires = format_rfc3339(credentials->not_after);
+  auto used = use(*std::move(credentials));
+  if (used) log.info("The workload's certificate expires on: ", expires);
+  co_return used;
+}
+
+Result<> Provider::use(Credentials credentials) {
+  credentials.anchors_pem = merge_anchors(anchors_.pem(), credentials.anchors_pem);
+  if (contexts_) return contexts_->renew(std::move(credentials));
+  OUT_TRY(contexts_, Contexts::make(std::move(credentials)));
+  return {};
+}
+
+Task<void> Provider::keep_renewing() {
+  for (;;) {
+    const Duration left = renew_at_ - steady_now();
+    if (left > Duration::zero()) {
+      [[maybe_unused]] auto woken = co_await with_timeout(wait_for(&renew_now_), left);
+      if (scope_.cancellation().requested()) co_return;
+      if (!woken && woken.error().code() != Code::deadline_exceeded) co_return;
+    }
+    log.info("Renewing workload identity");
+    auto renewed = co_await ask();
+    if (scope_.cancellation().requested()) co_return;
+    if (renewed) {
+      if (options_.renewed) options_.renewed();
+      log.info("Successfully renewed workload identity");
+      continue;
+    }
+    log.error("Error renewing identity, trying again in 10 seconds: ", renewed.error());
+    renew_at_ = steady_now() + options_.retry_after;
+  }
+}
+
+// New anchors count at once; the certificate that goes with them is asked for, too.
+Task<void> Provider::follow_anchors() {
+  for (;;) {
+    auto changed = co_await anchors_.changed();
+    if (!changed) co_return;
+    log.info("The trust anchors have changed");
+    auto used = use(contexts_->credentials());
+    if (!used) log.error("The new trust anchors cannot be used: ", used.error());
+    renew_at_ = steady_now();
+    renew_now_.notify_all();
+  }
+}
+
+Task<void> Provider::close() {
+  scope_.cancel();
+  co_await scope_.join();
+}
+
+std::string control_plane_id(std::string_view trust_domain, std::string_view control_namespace,
+                             std::string_view service) {
+  std::string id = "spiffe://";
+  id.append(trust_domain).append("/ns/").append(control_namespace).append("/").append(service);
+  return id;
+}
+
+}  // namespace outrigger::security::identity

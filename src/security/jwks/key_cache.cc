@@ -9,10 +9,10 @@
 #include "base/folder_watch.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/text_file.h"
 #include "net/http/client.h"
 #include "net/tls.h"
 #include "net/uri.h"
-#include "security/jwks/text_file.h"
 #include "security/x509/pem.h"
 
 namespace outrigger::security::jwks {

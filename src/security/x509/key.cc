@@ -15,7 +15,13 @@ using KeyInfoPtr = std::unique_ptr<PKCS8_PRIV_KEY_INFO, Freer<PKCS8_PRIV_KEY_INF
 std::shared_ptr<evp_pkey_st> own(EVP_PKEY* key) { return {key, Freer<EVP_PKEY_free>()}; }
 
 Result<KeyType> curve_of(EVP_PKEY* key) {
-  // None for a curve that is spelt out, which a stranger may have made to be weak.
+  // A curve that is spelt out may have been made to be weak.
+  int spelt_out = 0;
+  if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelt_out) !=
+          1 ||
+      spelt_out != 0) {
+    return library_failure("the curve of the key is not named");
+  }
   char name[64] = {};
   std::size_t length = 0;
   if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, name, sizeof name, &length) !=

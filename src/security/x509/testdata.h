@@ -1,0 +1,136 @@
+#pragma once
+
+#include <string_view>
+
+/// Keys and certificates that the openssl command line has made; they protect nothing.
+namespace outrigger::security::x509::testdata {
+
+inline constexpr std::string_view kEd25519Pkcs8 = R"(-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIHdh7PAANftb3tPt1E2yfO/BIUelvF9+BY9G+MSG3dCl
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kP256Sec1WithParameters = R"(-----BEGIN EC PARAMETERS-----
+BggqhkjOPQMBBw==
+-----END EC PARAMETERS-----
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEIADPkUYvf/SvnWL5rF3bVq/gtknrhkeP0T/L648YKh32oAoGCCqGSM49
+AwEHoUQDQgAEw5Vn0pCTbqLttXa8FiKZmJoTuOZSKiZ2eA1DtWPDa6eMbvF/ipty
+H1eKYrYbjz3SH49OJKlOC8WIYinAOgXKTg==
+-----END EC PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kP384Pkcs8 = R"(-----BEGIN PRIVATE KEY-----
+MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDA3j36pSxvugZXi+6Q3
+fhHEPS6fTsniLpNMefM1bkTn8TzVRDHrDkjvkTHFSzSNMf+hZANiAAQrfvY8nPJB
+erfcvYts5GlTRCZn0gKHCAnZoy7Dbx1fuLN9YkAVtsZWFuLmvyt5BmUHpzK68TER
+leY7ZcvAIzUU4nf07FlJCKs9dkYv9h7hYWQheOneoLnUL18G3neu/qk=
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kRsaTraditional = R"(-----BEGIN RSA PRIVATE KEY-----
+MIIEowIBAAKCAQEAr5ss4xbgt1bEcTh0/RJUBQ01FlcOvvQf4QE6JE9fRgRhDUAS
+mveVIlH2gAvcE/kAhKwo6DwvNi7+wm4T12CBgkG72AT7gej6di1lbivy3PYUG38E
+2BMMFCtvMFo6dac8CQ02XB4Cw7lx0sEk8rMav9p+ReeEyWovcNG2IDeM29KNL4L2
+yLeVsDgBu3ORhwLF9rjMreGCVt96I4x9BSaVtRa/ev98iHOuYVV2xxX5gbAwMYzO
+vShxe2GbvlfOEMO1DGEqCFK1sclVjXbwPc4thWCaTWHVpp58pwYJvYHitWcAkuc+
+GJAt/aMLAtTSi+Wzo9vvAtZmsdnAx2YcKt4qXwIDAQABAoIBADNxkxnHtvcevReq
+AWOt/d0o/FdaE6DPJZOl52GBuxho6gGWtpydURwnxL3IO6XCOWukf6thDjeiVtGg
+q8FZrTb6iMwE0aVCGjWKoP9AcrpWgJd5g3LFSbGS89THaf7Tihvguf8Mb6Tk67ph
+CLDs1TZFDN7vrw/OQq2bUe5oN6Shsq5fKBrjKS9HDKyWdt9GcH474EnPMnaHCIwP
+baspv9/B22YbqxY6R2E3z9jk0Q0IZrE+tjU+pN1aydVygJ9Ld13SWLlZBr/yBVGT
+eZJRxUxXUAkuSD3pkv259xjxmvZVGZE98xfEaJ06UIV5+jq9tgig8SX0s0mytxGU
+DgdApjECgYEA1BbDTL9y5PoiZO6I4eJClI7UgzyfMJKi+Ja7N+/tNysLvvpopUL9
+PFy7MPrW72oJov+N9jlm8DDnDY+XUqBcuOTaRAP7mm6zS1ouIsmN+7G0r4iptym2
+r0UzKd6+AODMZOztUUjKpI+/Zrwte07Bc9lj69XN6J/W9IZqkWYQDLkCgYEA0/a8
+Wdus/PMLYs1hr6kNsYYFj8iakt3wD6LfTQWoX+R9xA9DLjy8ws1e2vgzHpolCrMr
+j+KCa5izZVZc4EYQyPYTKkqPghTESQ/zs+wUQDMOFyoG5BGmJZUsdHBqrcMONyHD
+Mp54EwqQpAaCpkKRwFAki1uSKb2bQyLYleKf09cCgYAzapFOOduQx1MvROTKXh/m
+A/phFoFBNUttGJ2qoe/QQA9I7UwRRHw/9fsrlKQmxn4vleTEnIXoFPLuxrDYxyez
+a0e+1XhZqByvV913cYWKTzqOk4MRdHtlYlFVBTrq25Sxov6lhhAadP7h2Rztl9ou
+S7V9pweULave+/c56JRbgQKBgQCNSr3HEF5Bxylh1RI26/PK0FHIxKn1GKg7ZBCB
+4TGZqlADb0ETAz24hPmj8SryTUI/3as+IHlbi9CZznXeshXiP9YKrOT4iytEoLOM
+zeO5386WtlcdlH4yMzwM6hrSdWF2crURev0DhFliXUyd02Yg0ctqccH+vPtQR1wk
+nYp4xQKBgHjtAPFzVAt8wUM+i9NdAiI5Gvyvv4N8dpQ5N4cYAtWzFHg/bMtCgPZt
+w6OeBLMMq1+ilKDx68HGlUa2xqpcd6NPT8bnX9Vnx64G2tGsceSDCGyDf3hGMtkX
+pq4pridKOJS7T6dlE9sy5RtrvsMtr/PEPJKaI7eNW9eDf5u4FTDa
+-----END RSA PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kRsa1024 = R"(-----BEGIN PRIVATE KEY-----
+MIICeQIBADANBgkqhkiG9w0BAQEFAASCAmMwggJfAgEAAoGBAK8OqSYWe0v625cH
+33FxFtKO1lEmT7OXcfpgdy8dts+pyccPZR+uaTeJgdhFrFnzUZMj+NQ0PNATKkeh
+5eb5ZZngOtLfWRcv0jCuWx29zwqm2CpY1YcEw60gJa9Ns1j/12MmhJo/95lWW2dj
+tFz+vG630pARR1DpHJsE8HWs6CI7AgMBAAECgYEAgRpx2vonkmB+xEL1IkfCCiV3
+n79+djeRwpKUM3ZZlYtlmV4cOSI6zM+nqCWyN2CAX+DeqTmhQ99uhge7cv2pVHsv
+jNSGJktnXQR/T6qI0yf7NRCl58r8c1e65lSeoQA6v8TpcSdO4vG8GGJss0NuaH6Y
+XmwUilTOai/hSqoj6WkCQQDZt9/PtSYvJQBwUMAjGEHtBFTiRsDsWej03ut+A0Tr
+yYkBF5O0oqF/Nw/BXkbh3Y+hBPZ8lpXpBUsIeJnsizoHAkEAzdZ+EdVSjWHXnYJ/
+J1y/v8t4ZGloyo6r0dZCfgkrRzRfzVZS9ESIDtMlHijSyYJjWv9XEFr0kS/o6xfF
+JgnZLQJBAILGxjN3tnX/HeJZPvBVs9PxFCPPKDdQUnQ0KvRIdm/DYP488UZBogxO
+QLKANMebVJj96CkyMt4DheyStLK3dqUCQQCgE5oxljvAFgJPzUfDvd6lcsBrHorP
+VEsNQlqtl8Xfdzy1/NdAffdtyAkKvmbHLa7E+uSjpIikTKUQB4lbvrb1AkEAnnnF
+ides0E5uwF9buN6A0N1O0ig+iRmwc7UZ5Q4qW0dqqp7o3htd8+CNJSIpt9UXqadP
+LaTKDV0OFh6mlEIllg==
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kSecp256k1 = R"(-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgyYhCE8gnRBvdOLbariL/
+8zbEzEgO586jzzYd7OZRTuShRANCAAQTOrU9CvO9uZgQyt2tXqxfNM9m7WC7gZL0
+38PN6C1p5xrcwZWUkwntXVpFYOGiNbOpAkZeqyJGLls2V55uqPml
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kX25519 = R"(-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VuBCIEIPjyfQws5FBRutc4fvtyvQtmhlSgXUMxchyrE6puxVV/
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kExplicitCurve = R"(-----BEGIN EC PRIVATE KEY-----
+MIIBaAIBAQQgeDbpUDCZtxFyeniS+DnPxuyjSvKjufu7WTLo77jKba6ggfowgfcC
+AQEwLAYHKoZIzj0BAQIhAP////8AAAABAAAAAAAAAAAAAAAA////////////////
+MFsEIP////8AAAABAAAAAAAAAAAAAAAA///////////////8BCBaxjXYqjqT57Pr
+vVV2mIa8ZR0GsMxTsPY7zjw+J9JgSwMVAMSdNgiG5wSTamZ44ROdJreBn36QBEEE
+axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54W
+K84zV2sxXs7LtkBoN79R9QIhAP////8AAAAA//////////+85vqtpxeehPO5ysL8
+YyVRAgEBoUQDQgAE8umyYF/E6xZO1L7TocSb6V8NJAYpjU88RtGPh5h1xWhUgOBE
+idobaoXIt3T0P6KMIVxocMo23NHgJ06zkFo0HA==
+-----END EC PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kEncrypted = R"(-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgBuTLSCcdCZwICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEGFSsjgJlCJCZTGPIy1CGY4EQLsp
+2GZBXgKrCKiEbg8togpUbKNYUBS/HIoTU7A21Eochy0KUH9KsPMpP/fiVr4ZSrmu
+xnCQJ/T3WVfxG7EAMQ8=
+-----END ENCRYPTED PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kRequest = R"(-----BEGIN CERTIFICATE REQUEST-----
+MIHGMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BMOVZ9KQk26i7bV2vBYimZiaE7jmUiomdngNQ7Vjw2unjG7xf4qbch9XimK2G489
+0h+PTiSpTgvFiGIpwDoFyk6gADAKBggqhkjOPQQDAgNIADBFAiEA0lx36ZdNagcK
+Ddp9LEWiqjdS+m8awb2XIGE8hqNXKXMCIBMs91sZUdhk5ul0WeIJYilrAmWmYggH
+mBqiSwgvDwVU
+-----END CERTIFICATE REQUEST-----
+)";
+
+inline constexpr std::string_view kCertificate = R"(-----BEGIN CERTIFICATE-----
+MIIBhTCCATegAwIBAgIEEjSrzTAFBgMrZXAwITEQMA4GA1UECgwHRXhhbXBsZTEN
+MAsGA1UEAwwEbGVhZjAgFw0yNjExMjMwMjMyNTNaGA8yMTI2MTAzMDAyMzI1M1ow
+ITEQMA4GA1UECgwHRXhhbXBsZTENMAsGA1UEAwwEbGVhZjAqMAUGAytlcAMhAAao
+bIZaOqbw0tSmLiEe0nj9oQkerlQqklyJo+pMbeZso4GOMIGLMB0GA1UdDgQWBBR3
+b3Iiu//p0PvYOTT/OFdTy2+UHTAfBgNVHSMEGDAWgBR3b3Iiu//p0PvYOTT/OFdT
+y2+UHTA1BgNVHREELjAshg1zcGlmZmU6Ly90ZC9hggxob3N0LmV4YW1wbGWGDXNw
+aWZmZTovL3RkL2IwEgYDVR0TAQH/BAgwBgEB/wIBADAFBgMrZXADQQB/2FCpNHFh
+4ASmwVNrBO5grbGhLZW5cth5D/IlYVI6e5VkkstiKMIL21U1hMO5u5SVJ2k9tEhZ
+XFXAXXNJSLgD
+-----END CERTIFICATE-----
+)";
+
+/// As `openssl x509 -fingerprint -sha256` prints it, but for the colons.
+inline constexpr std::string_view kCertificateFingerprint =
+    "ae18e49d1a27bb23724d83dc6156a4b717a7bfb751ab52f9de2700856845d41d";
+
+}  // namespace outrigger::security::x509::testdata

@@ -12,8 +12,10 @@ from support.processes import temporary_folder, wait_until
 from support.runner import test
 from support.scheduler import Scheduler
 
-# After ten seconds of trouble, and one to find out.
-SICK_SECONDS = 11
+# Trouble is not told to who asks for health before it has lasted ten seconds.
+SICK_SECONDS = 10
+# What is answered by itself is answered within this time, on a machine that has much else to do.
+PROMPT_SECONDS = 10
 FAILS = "The store of jobs fails to be written"
 WORKS = "The store of jobs works again to be written"
 
@@ -36,14 +38,11 @@ def schedule(sidecar, name, job, seconds=30):
 
 
 def health(scheduler):
-    return http.get(f"http://127.0.0.1:{scheduler.health_port}/healthz", seconds=5).status
+    return http.get(f"http://127.0.0.1:{scheduler.health_port}/healthz", seconds=60).status
 
 
 def wait_for_health(scheduler, status):
-    """Waits for it; how long that took."""
-    begun = time.monotonic()
     wait_until(lambda: health(scheduler) == status, f"health {status}")
-    return time.monotonic() - begun
 
 
 def is_failing(scheduler):
@@ -62,18 +61,18 @@ def a_full_disk_refuses_jobs_at_once_and_loses_none():
     for number in range(20):
         schedule(sidecar, f"before{number}", {"dueTime": "3s"})
     machine.fill_disk()
+    filled = time.monotonic()
     for number in range(20):
         begun = time.monotonic()
         reply = sidecar.post(f"/v1.0/jobs/refused{number}", json={"dueTime": "1s"}, seconds=20)
         assert reply.status == 429 and "full" in reply.text, reply  # RESOURCE_EXHAUSTED
-        assert time.monotonic() - begun < 5, "promptly"
-    begun = time.monotonic()
+        assert time.monotonic() - begun < PROMPT_SECONDS
     # What can be read is read, and what is due is triggered.
     assert sidecar.get("/v1.0/jobs/steady").status == 200
     for number in range(20):
         settled(app, f"before{number}")
     wait_for_health(scheduler, 503)
-    assert time.monotonic() - begun >= SICK_SECONDS - 3, "not for a moment's trouble"
+    assert time.monotonic() - filled >= SICK_SECONDS, "not for a moment's trouble"
     assert is_failing(scheduler) and machine.refused() > 0
     assert FAILS in scheduler.output() and WORKS not in scheduler.output()
     machine.empty_disk()
@@ -132,7 +131,7 @@ def a_stalled_disk_freezes_nothing_but_what_must_be_written():
         for ask in (scheduler.metrics, lambda: sidecar.get("/v1.0/jobs/steady")):
             asked = time.monotonic()
             ask()
-            assert time.monotonic() - asked < 5, "everything else goes on"
+            assert time.monotonic() - asked < PROMPT_SECONDS, "everything else goes on"
         assert time.monotonic() - begun < 60, "never sick"
     assert health(scheduler) == 503 and is_failing(scheduler) and FAILS in scheduler.output()
     for number in range(20):

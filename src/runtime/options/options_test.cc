@@ -340,9 +340,9 @@ TEST(Options, ABadLogLevelIsFatalAndDeprecatedFlagsAreNoted) {
 
 TEST(Options, FlagsThatDoNothingYetAreNoted) {
   EXPECT_THAT(parse({"--app-port=80", "--log-as-json"})->flags_without_effect, IsEmpty());
-  EXPECT_THAT(
-      parse({"--profile-port=1", "--sentry-address=s:1", "--app-port=80"})->flags_without_effect,
-      testing::UnorderedElementsAre("profile-port", "sentry-address"));
+  EXPECT_THAT(parse({"--profile-port=1", "--control-plane-address=o:1", "--app-port=80"})
+                  ->flags_without_effect,
+              testing::UnorderedElementsAre("profile-port", "control-plane-address"));
 }
 
 TEST(Options, TheStablePortDependsOnAppFolderUserAndHost) {

@@ -73,7 +73,7 @@ void Caller::set_addresses(const std::vector<std::string>& addresses) {
   if (state_ == State::closed) return;
   channels_.clear();
   for (const std::string& address : addresses) {
-    auto endpoint = endpoint_of(address);
+    auto endpoint = endpoint_of(address, tls_);
     if (!endpoint) {
       log.error("Scheduler address ", address, " cannot be used: ", endpoint.error());
       continue;

@@ -14,8 +14,9 @@ namespace outrigger::runtime::scheduler {
 class Caller {
  public:
   /// The client must outlive this object's calls.
-  Caller(net::Client& client, const telemetry::GrpcMetrics* metrics)
-      : client_(client), metrics_(metrics) {}
+  Caller(net::Client& client, const telemetry::GrpcMetrics* metrics,
+         std::shared_ptr<net::TlsContext> tls)
+      : client_(client), metrics_(metrics), tls_(std::move(tls)) {}
 
   /// There is no scheduler: calls fail.
   void disable();
@@ -39,6 +40,7 @@ class Caller {
 
   net::Client& client_;
   const telemetry::GrpcMetrics* metrics_;
+  std::shared_ptr<net::TlsContext> tls_;
   State state_ = State::unknown;
   bool may_wait_ = true;
   Signal changed_;

@@ -133,7 +133,7 @@ Task<Result<std::optional<std::string>>> Cluster::Impl::first_answer(
 
 // No error: the stream has told something before its end, so that the next attempt may be at once.
 Task<Result<>> Cluster::Impl::watch_hosts_at(std::string address) {
-  OUT_CO_TRY(auto endpoint, endpoint_of(address));
+  OUT_CO_TRY(auto endpoint, endpoint_of(address, settings.tls));
   net::grpc::Channel channel(client, std::move(endpoint));
   auto stream = channel.stream(kWatchHosts, net::grpc::CallOptions());
   [[maybe_unused]] auto sent = co_await stream->write(std::string());

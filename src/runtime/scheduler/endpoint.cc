@@ -6,13 +6,14 @@ namespace outrigger::runtime::scheduler {
 
 using namespace std::chrono_literals;
 
-Result<net::Endpoint> endpoint_of(std::string_view address) {
+Result<net::Endpoint> endpoint_of(std::string_view address, std::shared_ptr<net::TlsContext> tls) {
   for (const std::string_view scheme : {"dns:///", "passthrough:///"}) {
     if (address.starts_with(scheme)) address.remove_prefix(scheme.size());
   }
   net::Endpoint endpoint;
   OUT_TRY(endpoint.address, net::parse_address(address));
   endpoint.protocol = net::Endpoint::Protocol::http2;
+  endpoint.tls = std::move(tls);
   return endpoint;
 }
 

@@ -14,6 +14,9 @@
 namespace outrigger::telemetry {
 class GrpcMetrics;
 }
+namespace outrigger::net {
+class TlsContext;
+}
 
 /// The sidecar's client of the scheduler service, which keeps jobs and actor reminders and sends
 /// them back when they are due.
@@ -106,6 +109,8 @@ class Service {
     std::string app_namespace;
     /// Where calls are counted, nullptr: nowhere; must outlive the service.
     const telemetry::GrpcMetrics* metrics = nullptr;
+    /// What is spoken with schedulers; nullptr: cleartext.
+    std::shared_ptr<net::TlsContext> tls;
   };
 
   /// On its loop.
@@ -152,6 +157,8 @@ class Cluster {
     /// Gets the target "scheduler-watch-hosts" here, ready once the schedulers are known; must
     /// outlive this object.
     Readiness* ready = nullptr;
+    /// What is spoken with schedulers; nullptr: cleartext.
+    std::shared_ptr<net::TlsContext> tls;
   };
 
   /// One service a loop, in the order of the loops.

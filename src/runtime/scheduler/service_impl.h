@@ -11,12 +11,13 @@ namespace outrigger::runtime::scheduler {
 struct Service::Impl {
   explicit Impl(Settings settings)
       : owner{std::move(settings.app_id), std::move(settings.app_namespace)},
-        caller(client, settings.metrics) {}
+        caller(client, settings.metrics, settings.tls),
+        watcher(client, settings.tls) {}
 
   wire::Owner owner;
   net::Client client{client_options()};
   Caller caller;
-  Watcher watcher{client};
+  Watcher watcher;
 };
 
 }  // namespace outrigger::runtime::scheduler

@@ -125,7 +125,8 @@ Task<Result<>> Watcher::winding_down(std::shared_ptr<State> state) {
   co_return Result<>();
 }
 
-Watcher::Watcher(net::Client& client) : client_(client) {}
+Watcher::Watcher(net::Client& client, std::shared_ptr<net::TlsContext> tls)
+    : client_(client), tls_(std::move(tls)) {}
 Watcher::~Watcher() = default;
 
 void Watcher::follow(Plan plan) {
@@ -186,7 +187,7 @@ Task<void> Watcher::end(Streams streams) {
 }
 
 Task<void> Watcher::watch(std::string address, std::shared_ptr<State> state) {
-  auto endpoint = endpoint_of(address);
+  auto endpoint = endpoint_of(address, tls_);
   if (!endpoint) co_return;  // Told already.
   net::grpc::Channel channel(client_, *std::move(endpoint));
   Cancellation* const mine = co_await this_cancellation();

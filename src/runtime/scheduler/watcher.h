@@ -25,7 +25,7 @@ class Watcher {
     Receiver* actors = nullptr;
   };
 
-  explicit Watcher(net::Client& client);
+  Watcher(net::Client& client, std::shared_ptr<net::TlsContext> tls);
   /// close() must have ended.
   ~Watcher();
 
@@ -61,6 +61,7 @@ class Watcher {
   static Task<void> end(Streams streams);
 
   net::Client& client_;
+  std::shared_ptr<net::TlsContext> tls_;
   Scope scope_;
   bool running_ = false;
   std::optional<Plan> wanted_;

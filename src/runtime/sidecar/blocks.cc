@@ -177,6 +177,7 @@ void Blocks::make_schedulers() {
   settings.addresses = shared_.settings.options.control.scheduler_addresses;
   settings.streams = shared_.settings.options.control.scheduler_streams;
   settings.ready = &shared_.ready;
+  settings.tls = control_plane_tls(shared_, "dapr-scheduler");
   schedulers_ = std::make_unique<scheduler::Cluster>(
       loops_,
       services_of<scheduler::Service>(
@@ -198,6 +199,7 @@ void Blocks::make_actors() {
     options.addresses = std::move(addresses);
     options.kubernetes = identity.kubernetes;
     options.round_timeout = round;
+    options.tls = control_plane_tls(shared_, "dapr-placement");
     options.on_round = [this](const std::vector<std::string>& types) {
       schedulers_->set_actor_types(types);
     };

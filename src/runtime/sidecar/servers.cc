@@ -209,9 +209,11 @@ Task<Result<>> Servers::open_api(const std::vector<std::unique_ptr<Worker>>& wor
 
 Task<Result<>> Servers::open_internal(const std::vector<std::unique_ptr<Worker>>& workers) {
   const options::Listeners& listen = impl_->listen;
+  net::ServerOptions options = impl_->grpc_options();
+  if (impl_->shared.contexts != nullptr) options.tls = impl_->shared.contexts->server();
   net::Server& server = impl_->add(
       impl_->handlers(workers, [](Worker& w) -> net::RequestHandler& { return w.grpc_internal(); }),
-      impl_->grpc_options());
+      std::move(options));
   int& port = impl_->shared.settings.identity.internal_port;
   if (impl_->internal_reserved) {
     server.listen(std::move(impl_->internal_reserved));

@@ -46,9 +46,7 @@ Result<> check_security(const options::Options& options) {
     return fail(Code::unimplemented,
                 "--mode=kubernetes: this version cannot speak to the operator and to sentry yet");
   }
-  return fail(Code::unimplemented,
-              "--enable-mtls: mutual TLS is not available in this version yet; without this flag "
-              "sidecars speak cleartext");
+  return {};
 }
 
 void say_unused_flags(const options::Options& options) {
@@ -70,10 +68,6 @@ void say_unused_rules(const Settings& settings) {
       log.error("The middleware ", handler.name, " (", handler.type, ") of the configuration ",
                 configuration.name, " is not applied yet: requests pass without it");
     }
-  }
-  if (configuration.mtls && configuration.mtls->enabled) {
-    log.warn("spec.mtls of the configuration ", configuration.name,
-             " is not applied yet: sidecars speak cleartext");
   }
 }
 
@@ -144,6 +138,22 @@ std::string announced_address(const Settings& settings) {
   const std::string& listen = settings.options.listen.internal_address;
   const bool loopback = listen == "127.0.0.1" || listen == "localhost" || listen == "[::1]";
   return loopback ? listen : settings.identity.host_address;
+}
+
+security::identity::ProviderOptions identity_options(const Settings& settings) {
+  const options::ControlPlane& control = settings.options.control;
+  security::identity::ProviderOptions made;
+  made.anchors.pem = control.trust_anchors;
+  security::identity::AuthorityOptions& authority = made.authority;
+  authority.address = control.sentry_address;
+  authority.authority_id = security::identity::control_plane_id(
+      control.trust_domain, control.control_namespace, "dapr-sentry");
+  authority.id = control.sentry_local_identity.empty() ? settings.identity.app_id
+                                                       : control.sentry_local_identity;
+  authority.app_namespace = settings.identity.app_namespace;
+  authority.token_file = control.sentry_token_file;
+  authority.jwt_audiences = control.jwt_audiences;
+  return made;
 }
 
 app::ChannelOptions channel_options(const options::Options& options) {

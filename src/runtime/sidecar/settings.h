@@ -11,6 +11,7 @@
 #include "runtime/core/identity.h"
 #include "runtime/options/options.h"
 #include "runtime/telemetry/runtime_metrics.h"
+#include "security/identity/provider.h"
 
 namespace outrigger::runtime {
 
@@ -30,6 +31,8 @@ Result<Settings> load_settings(options::Options options);
 /// The placement services, "host:port"; none: actors are off. Addresses that are nothing but quotes
 /// and white space count as none.
 std::vector<std::string> placement_addresses(const options::Options& options);
+/// What sentry is asked for under mutual TLS, and whom it is to be vouched for by.
+security::identity::ProviderOptions identity_options(const Settings& settings);
 /// Where other sidecars reach this one: the host's address, or the loopback it listens on.
 std::string announced_address(const Settings& settings);
 

@@ -45,14 +45,12 @@ metadata: {name: strict}
 spec:
   accessControl: {defaultAction: deny}
   httpPipeline: {handlers: [{name: guard, type: middleware.http.bearer}]}
-  mtls: {enabled: true}
 )");
   ASSERT_TRUE(load({"--config=" + config}));
   std::filesystem::remove(config);
   for (const char* words : {"spec.accessControl of the configuration strict is not applied yet",
                             "The middleware guard (middleware.http.bearer) of the configuration "
-                            "strict is not applied yet",
-                            "spec.mtls of the configuration strict is not applied yet"}) {
+                            "strict is not applied yet"}) {
     EXPECT_TRUE(logged_.contains(words)) << words << " is not in " << logged_.text();
   }
 }
@@ -63,8 +61,9 @@ TEST_F(SettingsTest, NothingIsSaidOfWhatNobodyAskedFor) {
 }
 
 TEST_F(SettingsTest, FlagsThatHaveNoEffectYetAreNamedOnce) {
-  ASSERT_TRUE(load({"--sentry-address=here:1", "--profile-port=7778"}));
-  EXPECT_TRUE(logged_.contains("Flags that have no effect yet: --profile-port, --sentry-address"))
+  ASSERT_TRUE(load({"--control-plane-address=here:1", "--profile-port=7778"}));
+  EXPECT_TRUE(
+      logged_.contains("Flags that have no effect yet: --profile-port, --control-plane-address"))
       << logged_.text();
 }
 
@@ -78,9 +77,7 @@ TEST_F(SettingsTest, WithoutTheProtectionThatWasAskedForNothingStarts) {
   EXPECT_EQ(refusal("--enable-mtls"), "trust anchors are required");
   EXPECT_EQ(refusal("--mode=kubernetes"), "trust anchors are required");
   ::setenv("DAPR_TRUST_ANCHORS", "-----BEGIN CERTIFICATE-----", 1);
-  EXPECT_EQ(refusal("--enable-mtls"),
-            "--enable-mtls: mutual TLS is not available in this version yet; without this flag "
-            "sidecars speak cleartext");
+  EXPECT_EQ(refusal("--enable-mtls"), "none");
   EXPECT_EQ(refusal("--mode=kubernetes"),
             "--mode=kubernetes: this version cannot speak to the operator and to sentry yet");
   EXPECT_EQ(refusal("--sentry-address=here:1"), "none") << "anchors alone are no wish";

@@ -11,6 +11,7 @@
 #include "runtime/sidecar/servers.h"
 #include "runtime/sidecar/telemetry_notes.h"
 #include "runtime/sidecar/worker.h"
+#include "security/identity/provider.h"
 
 namespace outrigger::runtime {
 namespace {
@@ -35,6 +36,7 @@ struct Sidecar::Impl {
   std::function<void(std::optional<Error>)> ended;
   Loops loops{0};
   std::unique_ptr<Shared> shared;
+  std::unique_ptr<security::identity::Provider> identity;
   std::vector<std::unique_ptr<components::nameresolution::Resolver>> resolvers;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<Blocks> blocks;
@@ -56,6 +58,7 @@ struct Sidecar::Impl {
   Task<void> app_is_there();
   Task<void> hold_shutdown();
   Task<void> end();
+  Task<Result<>> take_identity();
   Task<Result<>> make_workers();
   Task<void> close_workers();
   void app_health_changed(bool healthy);
@@ -139,6 +142,7 @@ Task<Result<>> Sidecar::Impl::begin() {
   servers = std::make_unique<Servers>(loops, *shared);
   OUT_CO_CHECK(co_await servers->open_metrics());
   servers->reserve_internal();
+  OUT_CO_CHECK(co_await take_identity());
   auto resolving = co_await open_resolvers(loops, shared->settings);
   if (resolving) {
     resolvers = *std::move(resolving);
@@ -162,6 +166,25 @@ Task<Result<>> Sidecar::Impl::begin() {
   shared->outbound_ready.set("app", true);
   auto ready = co_await wait_for_app();
   co_return ready;
+}
+
+// With mutual TLS nothing begins without a certificate.
+Task<Result<>> Sidecar::Impl::take_identity() {
+  if (!options.control.mtls) {
+    log.warn("mTLS is disabled. Skipping certificate request and tls validation");
+    co_return Result<>();
+  }
+  const telemetry::ServiceMetrics& metrics = shared->metrics.service;
+  auto settings = identity_options(shared->settings);
+  settings.renewed = [&metrics] { metrics.workload_cert_rotated(); };
+  settings.failed = [&metrics](std::string_view why) {
+    metrics.workload_cert_rotation_failed(why);
+  };
+  identity = std::make_unique<security::identity::Provider>(std::move(settings));
+  OUT_CO_CHECK(co_await identity->open());
+  metrics.mtls_init_completed();
+  shared->contexts = &identity->contexts();
+  co_return Result<>();
 }
 
 Task<Result<>> Sidecar::Impl::make_workers() {
@@ -270,6 +293,7 @@ Task<void> Sidecar::Impl::end() {
   if (blocks) co_await blocks->close();
   co_await close_workers();
   co_await close_resolvers(loops, resolvers);
+  if (identity) co_await identity->close();
   log.info("Dapr runtime stopped");
 }
 

@@ -14,6 +14,7 @@
 #include "runtime/secrets/http.h"
 #include "runtime/state/grpc.h"
 #include "runtime/state/http.h"
+#include "security/identity/provider.h"
 
 namespace outrigger::runtime {
 namespace {
@@ -24,6 +25,24 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
   options.message_bytes_max = limit <= 0 ? SIZE_MAX / 2 : static_cast<std::size_t>(limit);
   return options;
 }
+
+/// TLS with other sidecars, for one loop, which remembers what it was given.
+class PeerTls {
+ public:
+  explicit PeerTls(security::identity::Contexts& contexts) : contexts_(&contexts) {}
+  std::shared_ptr<net::TlsContext> operator()(const peers::Target& target) {
+    auto& context = known_[target.app_namespace][target.app_id];
+    if (!context) {
+      context = contexts_->client_of_path("/ns/" + target.app_namespace + "/" + target.app_id);
+    }
+    return context;
+  }
+
+ private:
+  security::identity::Contexts* contexts_;
+  std::unordered_map<std::string, std::unordered_map<std::string, std::shared_ptr<net::TlsContext>>>
+      known_;
+};
 
 invoke::Service::Settings invoke_settings(const Shared& shared,
                                           const resiliency::Policies& policies) {
@@ -37,6 +56,7 @@ invoke::Service::Settings invoke_settings(const Shared& shared,
   ::gethostname(host, sizeof host - 1);
   settings.host_name = host;
   settings.peers.internal_port = shared.settings.identity.internal_port;
+  if (shared.contexts != nullptr) settings.peers.tls = PeerTls(*shared.contexts);
   return settings;
 }
 
@@ -70,7 +90,8 @@ state::Service::Settings state_settings(const Shared& shared,
 
 scheduler::Service::Settings scheduler_settings(const Shared& shared) {
   const Identity& identity = shared.settings.identity;
-  return {identity.app_id, identity.app_namespace, &shared.metrics.grpc};
+  return {identity.app_id, identity.app_namespace, &shared.metrics.grpc,
+          control_plane_tls(shared, "dapr-scheduler")};
 }
 
 jobs::Service::Settings jobs_settings(const Shared& shared) {
@@ -101,6 +122,13 @@ actors::Service::Settings actor_settings(Shared& shared) {
 }
 
 }  // namespace
+
+std::shared_ptr<net::TlsContext> control_plane_tls(const Shared& shared, std::string_view service) {
+  if (shared.contexts == nullptr) return nullptr;
+  const options::ControlPlane& control = shared.settings.options.control;
+  return shared.contexts->client_of(security::identity::control_plane_id(
+      control.trust_domain, control.control_namespace, service));
+}
 
 Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),

@@ -23,6 +23,7 @@
 #include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
+#include "security/identity/contexts.h"
 
 namespace outrigger::runtime {
 
@@ -41,6 +42,8 @@ struct Shared {
         internal_gate(grpc_gate_settings(settings, true)) {}
 
   Settings settings;
+  /// Of mutual TLS, once the sidecar has its identity; nullptr without.
+  security::identity::Contexts* contexts = nullptr;
   telemetry::RuntimeMetrics metrics;
   actors::ActorMetrics actor_metrics;
   resiliency::Metrics resiliency_metrics;
@@ -54,6 +57,10 @@ struct Shared {
   std::shared_ptr<const api::HttpApiSettings> http_settings, public_settings;
   std::shared_ptr<const api::GrpcGateSettings> api_gate, internal_gate;
 };
+
+/// TLS with a service of the control plane, "dapr-placement"; nullptr without mutual TLS.
+[[nodiscard]] std::shared_ptr<net::TlsContext> control_plane_tls(const Shared& shared,
+                                                                 std::string_view service);
 
 /// The services and faces of one loop. Made, used and closed on that loop.
 class Worker {

@@ -16,6 +16,8 @@ struct AccessQuestion {
   std::string_view operation;  ///< The normalised method.
   Verb verb = Verb::none;      ///< Set if the application speaks HTTP.
   bool app_speaks_http = false;
+  /// A gRPC call that is passed on as it came.
+  bool proxied = false;
 };
 /// Code::permission_denied with upstream's message if the access control list forbids it. An empty
 /// function allows everything.

@@ -144,6 +144,7 @@ Task<Result<net::Response>> Proxy::to_own_app(std::shared_ptr<Call> call, net::R
   AccessQuestion question;
   question.peer = call->peer;
   question.operation = *method;
+  question.proxied = true;
   OUT_CO_CHECK(service_.check_access(question));
   app::Channel* const channel = service_.app().channel();
   if (channel == nullptr || !takes_grpc(*channel)) {

@@ -58,11 +58,6 @@ void say_unused_flags(const options::Options& options) {
 /// Whoever wrote these relies on them, so that leaving them out in silence would be dangerous.
 void say_unused_rules(const Settings& settings) {
   const resources::Configuration& configuration = settings.configuration;
-  const auto& access = configuration.access_control;
-  if (access && (!access->policies.empty() || !equals_fold(access->default_action, "allow"))) {
-    log.error("spec.accessControl of the configuration ", configuration.name,
-              " is not applied yet: every application may call this one");
-  }
   for (const auto* pipeline : {&configuration.http_pipeline, &configuration.app_http_pipeline}) {
     for (const auto& handler : *pipeline) {
       log.error("The middleware ", handler.name, " (", handler.type, ") of the configuration ",
@@ -175,6 +170,16 @@ app::ChannelOptions channel_options(const options::Options& options) {
   channel.body_bytes_max = body == 0 ? SIZE_MAX / 2 : body;
   channel.head_bytes_max = limit_of(options.listen.head_bytes_max);
   return channel;
+}
+
+std::optional<access_control::AccessList> access_list(const Settings& settings) {
+  const auto& rules = settings.configuration.access_control;
+  if (!rules) return std::nullopt;
+  using Protocol = options::AppProtocol;
+  const Protocol protocol = settings.options.app.protocol;
+  const bool grpc = protocol == Protocol::grpc || protocol == Protocol::grpcs;
+  return access_control::AccessList(
+      *rules, grpc ? access_control::AppProtocol::grpc : access_control::AppProtocol::http);
 }
 
 telemetry::MetricsOptions metrics_options(const Settings& settings) {

@@ -10,6 +10,7 @@
 #include "runtime/app/channel.h"
 #include "runtime/core/identity.h"
 #include "runtime/options/options.h"
+#include "runtime/security/access_list.h"
 #include "runtime/telemetry/runtime_metrics.h"
 #include "security/identity/provider.h"
 
@@ -37,6 +38,8 @@ security::identity::ProviderOptions identity_options(const Settings& settings);
 std::string announced_address(const Settings& settings);
 
 app::ChannelOptions channel_options(const options::Options& options);
+/// nullopt: the configuration has none.
+std::optional<access_control::AccessList> access_list(const Settings& settings);
 telemetry::MetricsOptions metrics_options(const Settings& settings);
 telemetry::Tracer make_tracer(const resources::Configuration& configuration);
 std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& settings,

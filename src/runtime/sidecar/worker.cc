@@ -60,6 +60,18 @@ invoke::Service::Settings invoke_settings(const Shared& shared,
   return settings;
 }
 
+invoke::AccessCheck access_check(const access_control::AccessList& list,
+                                 const telemetry::ServiceMetrics& metrics) {
+  return [&list, &metrics](const invoke::AccessQuestion& question) {
+    access_control::Call call;
+    if (question.peer != nullptr) call.identity = question.peer->identity;
+    call.operation = question.operation;
+    call.verb = invoke::to_string(question.verb);
+    call.proxied = question.proxied;
+    return list.check(call, metrics);
+  };
+}
+
 /// Whether apps may be invoked by a header, which no route stands for.
 bool allows_invocation(const api::HttpAccess& access) {
   api::Route route;
@@ -154,6 +166,7 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
   placement_.set_listener(&actors_.life());
   scheduler_.set_actor_receiver(&actors_);
   invoke_.set_resolver(resolver);
+  if (shared.access) invoke_.set_access(access_check(*shared.access, shared.metrics.service));
   add_routes();
   add_methods();
 }

@@ -20,6 +20,7 @@
 #include "runtime/resiliency/policies.h"
 #include "runtime/scheduler/service.h"
 #include "runtime/secrets/service.h"
+#include "runtime/security/access_list.h"
 #include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
@@ -35,6 +36,7 @@ struct Shared {
         actor_metrics(metrics.registry()),
         resiliency_metrics(metrics.registry()),
         policies(settings.resources.resiliencies, &resiliency_metrics),
+        access(access_list(settings)),
         gate(settings.options.app.concurrency_max),
         http_settings(http_api_settings(settings, false)),
         public_settings(http_api_settings(settings, true)),
@@ -48,6 +50,8 @@ struct Shared {
   actors::ActorMetrics actor_metrics;
   resiliency::Metrics resiliency_metrics;
   resiliency::Policies policies;
+  /// nullopt: every application may call this one.
+  std::optional<access_control::AccessList> access;
   actors::Streams actor_streams;
   app::Gate gate;
   Readiness ready;

@@ -84,14 +84,14 @@ TEST(Jwk, IsWrittenAsItIsRead) {
 }
 
 TEST(Jwk, OfAnyOtherKindIsRefused) {
-  for (
-      const char* text :
-      {"", "[]", "{}", R"({"kty":"oct","k":"AAAA"})", R"({"kty":"RSA","n":"AQAB","e":"AQAB"})",
-       R"({"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"})",
-       R"({"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"})",
-       R"({"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
-       R"({"kty":"OKP","crv":"Ed25519","x":"AAAA"})",
-       R"({"kty":"OKP","crv":"Ed25519","alg":"HS256","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})"}) {
+  for (const char* text :
+       {"", "[]", "{}", R"({"kty":"oct","k":"AAAA"})", R"({"kty":"RSA","n":"AQAB","e":"AQAB"})",
+        R"({"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"})",
+        R"({"kty":"EC","crv":"secp256k1","x":"AAAA","y":"AAAA"})",
+        R"({"kty":"OKP","crv":"X25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})",
+        R"({"kty":"OKP","crv":"Ed25519","x":"AAAA"})",
+        R"({"kty":"OKP","crv":"Ed25519","alg":"HS256",)"
+        R"("x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})"}) {
     EXPECT_FALSE(parse_jwk(text)) << text;
   }
   // A point that is not on the curve; an exponent of 1.

@@ -58,9 +58,9 @@ Result<CommonOptions> CommonFlags::check() const {
                 "invalid value for --mode: " + mode + " (standalone or kubernetes)");
   }
   if (tls_enabled) {
-    return fail(Code::unimplemented,
-                "--tls-enabled: this version has no mutual TLS for the control plane yet, and will "
-                "not serve in cleartext what was to be encrypted");
+    options.tls = CommonOptions::Tls{.trust_domain = trust_domain,
+                                     .trust_anchors_file = trust_anchors_file,
+                                     .sentry_address = sentry_address};
   }
   return options;
 }

@@ -27,6 +27,13 @@ struct CommonOptions {
   /// Of the gRPC server's connections.
   std::chrono::nanoseconds keepalive_time{0};
   std::chrono::nanoseconds keepalive_timeout{0};
+  /// --tls-enabled: the gRPC port has mutual TLS, with an identity from sentry.
+  struct Tls {
+    std::string trust_domain;
+    std::string trust_anchors_file;
+    std::string sentry_address;
+  };
+  std::optional<Tls> tls;
 };
 
 /// The flags that all services have, on top of which each adds its own.

@@ -6,6 +6,7 @@
 #include "base/lifetime.h"
 #include "net/http/metrics_page.h"
 #include "net/listener.h"
+#include "security/identity/provider.h"
 
 namespace outrigger::control {
 namespace {
@@ -115,9 +116,33 @@ class Life {
       OUT_CO_CHECK(
           serve("metrics", metrics_page_, options.metrics_listen_address, options.metrics_port));
     }
+    OUT_CO_CHECK(co_await take_identity());
     OUT_CO_CHECK(co_await service_->open());
     health_.set_service(service_.get());
     co_return serve_grpc();
+  }
+
+  Task<Result<>> take_identity() {
+    const auto& tls = program_.options.tls;
+    if (!tls) {
+      log.warn("mTLS is disabled. Skipping certificate request and tls validation");
+      co_return Result<>();
+    }
+    // Upstream's services have their own namespace for that of the control plane.
+    std::string own = process_environment()("NAMESPACE").value_or("");
+    if (own.empty()) own = "default";
+    security::identity::ProviderOptions options;
+    options.anchors.file = tls->trust_anchors_file;
+    options.authority.address = tls->sentry_address;
+    options.authority.authority_id =
+        security::identity::control_plane_id(tls->trust_domain, own, "dapr-sentry");
+    options.authority.id = program_.id;
+    options.authority.app_namespace = own;
+    options.authority.trust_domain = tls->trust_domain;
+    options.authority.token_file = process_environment()("DAPR_SENTRY_TOKEN_FILE");
+    identity_ = std::make_unique<security::identity::Provider>(std::move(options));
+    auto opened = co_await identity_->open();
+    co_return opened;
   }
 
   Result<> serve(std::string_view what, net::RequestHandler& handler, const std::string& address,
@@ -133,7 +158,7 @@ class Life {
     options.concurrent_streams_max = 10'000;
     options.keep_alive.ping_after = program_.options.keepalive_time;
     options.keep_alive.ping_timeout = program_.options.keepalive_timeout;
-    options.tls = service_->tls();
+    options.tls = identity_ ? identity_->contexts().server() : service_->tls();
     std::vector<net::RequestHandler*> handlers;
     for (unsigned loop = 0; loop < loops_.size(); ++loop) handlers.push_back(&service_->grpc(loop));
     grpc_ = std::make_unique<net::Server>(loops_, std::move(handlers), std::move(options));
@@ -159,6 +184,7 @@ class Life {
     health_.set_service(nullptr);
     for (auto& page : pages_) co_await page->stop(kGrace);
     co_await service_->close();
+    if (identity_) co_await identity_->close();
     grpc_.reset();
     pages_.clear();
   }
@@ -171,6 +197,7 @@ class Life {
   net::http::MetricsPage metrics_page_;
   HealthPort health_;
   std::unique_ptr<Service> service_;
+  std::unique_ptr<security::identity::Provider> identity_;
   std::vector<std::unique_ptr<net::Server>> pages_;
   std::unique_ptr<net::Server> grpc_;
   std::unique_ptr<Scope> scope_;

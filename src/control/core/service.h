@@ -47,6 +47,8 @@ class Service {
 struct Program {
   /// As the log says it: "Dapr Placement Service".
   std::string title;
+  /// The name of its identity: "dapr-placement".
+  std::string id;
   CommonOptions options;
   /// How many loops; 0: one a core.
   unsigned loops = 1;

@@ -11,6 +11,7 @@ int serve(std::span<const std::string> arguments) {
   if (!options) return exit_code;
   Program program;
   program.title = "Dapr Placement Service";
+  program.id = "dapr-placement";
   program.options = options->common;
   // A round is one thing; what it costs is bytes, and one loop sends enough of them.
   program.loops = 1;

@@ -1,6 +1,7 @@
 #include "control/placement/service.h"
 
 #include "base/log.h"
+#include "control/core/caller.h"
 #include "control/leadership/lease_stores.h"
 #include "control/placement/streams.h"
 #include "net/grpc/server.h"
@@ -51,10 +52,10 @@ struct PlacementService::Impl {
             host.metrics.gauge(plain, "dapr_placement_raft_leader_status",
                                "Raft server leadership status (1 for leader, 0 for not leader).")) {
     host.ready.add(std::string(kReadyTarget));
-    grpc.stream(
-        std::string(kMethod), [this](net::grpc::Call& call, net::grpc::ServerStream& stream) {
-          return serve(call.peer == nullptr ? std::string("unknown") : call.peer->address, &stream);
-        });
+    grpc.stream(std::string(kMethod),
+                [this](net::grpc::Call& call, net::grpc::ServerStream& stream) {
+                  return serve(call.peer, &stream);
+                });
     show_leadership(false);
   }
 
@@ -86,10 +87,17 @@ struct PlacementService::Impl {
       streams.end_all(not_leader());
     }
   }
-  Task<Result<>> serve(std::string peer, net::grpc::ServerStream* stream) {
+  Task<Result<>> serve(const net::Peer* peer, net::grpc::ServerStream* stream) {
     if (!leads()) co_return fail(not_leader());
     if (draining) co_return fail(Code::unavailable, "placement server is shutting down");
-    auto ended = co_await streams.serve(stream, std::move(peer));
+    auto identity = identity_of(peer);
+    if (!identity) {
+      log.debug("failed to get client ID from context: ", identity.error());
+      co_return fail(Code::unauthenticated, "failed to get client ID from context");
+    }
+    Streams::Caller caller{.address = peer == nullptr ? "unknown" : peer->address,
+                           .identity = *std::move(identity)};
+    auto ended = co_await streams.serve(stream, std::move(caller));
     co_return ended;
   }
 };

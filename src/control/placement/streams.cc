@@ -29,10 +29,31 @@ struct Streams::Namespace {
   telemetry::Gauge actor_runtimes;
 };
 
+namespace {
+
+/// A report of whom the caller may speak for.
+Result<HostReport> parse_report(std::string_view bytes, const Streams::Caller& caller) {
+  OUT_TRY(HostReport host, parse_host(bytes));
+  if (!caller.identity) return host;
+  if (host.id != caller.identity->app_id) {
+    return fail(Code::permission_denied, "provided app ID " + host.id +
+                                             " doesn't match the one in the SPIFFE ID (" +
+                                             caller.identity->app_id + ")");
+  }
+  if (host.app_namespace != caller.identity->app_namespace) {
+    return fail(Code::permission_denied, "provided client namespace " + host.app_namespace +
+                                             " doesn't match the one in the SPIFFE ID (" +
+                                             caller.identity->app_namespace + ")");
+  }
+  return host;
+}
+
+}  // namespace
+
 struct Streams::Connection {
   StreamId id = 0;
   Namespace* space = nullptr;
-  std::string peer;
+  Caller caller;
   std::deque<std::shared_ptr<const std::string>> unsent;
   Signal changed;
   /// Why it is over, if not by itself.
@@ -136,15 +157,15 @@ void Streams::end_all(const Error& why) {
   }
 }
 
-Task<Result<>> Streams::serve(net::grpc::ServerStream* stream, std::string peer) {
+Task<Result<>> Streams::serve(net::grpc::ServerStream* stream, Caller caller) {
   OUT_CO_TRY(const auto first, co_await stream->read());
   if (!first) co_return Result<>();
-  OUT_CO_TRY(HostReport host, parse_host(*first));
+  OUT_CO_TRY(HostReport host, parse_report(*first, caller));
   log.info("Received status report connection from new namespace=", host.app_namespace,
            " id=", host.id, " host=", host.name);
   Connection connection;
   connection.id = ++last_id_;
-  connection.peer = std::move(peer);
+  connection.caller = std::move(caller);
   connection.space = &open_namespace(host.app_namespace);
   ++connection.space->connections;
   connections_.emplace(connection.id, &connection);
@@ -184,7 +205,7 @@ Task<Result<>> Streams::converse(Connection* connection, net::grpc::ServerStream
   listener.cancel();
   co_await listener.join();
   if (connection->end) {
-    log.info("Closing connection to ", connection->peer, ": ", *connection->end);
+    log.info("Closing connection to ", connection->caller.address, ": ", *connection->end);
     co_return fail(*connection->end);
   }
   co_return going;
@@ -199,12 +220,12 @@ Task<void> Streams::listen(Connection* connection, net::grpc::ServerStream* stre
       connection->changed.notify_all();
       co_return;
     }
-    auto host = parse_host(**message);
+    auto host = parse_report(**message, connection->caller);
     if (host && host->app_namespace != connection->space->name) {
       host = fail(Code::invalid_argument, "a sidecar cannot change its namespace");
     }
     if (!host) {
-      log.warn("Authorization failed for stream ", connection->peer, ": ", host.error());
+      log.warn("Authorization failed for stream ", connection->caller.address, ": ", host.error());
       end(connection->id, std::move(host).error());
       co_return;
     }

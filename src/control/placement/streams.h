@@ -9,6 +9,7 @@
 #include "base/scope.h"
 #include "control/placement/rounds.h"
 #include "net/grpc/server.h"
+#include "security/spiffe/id.h"
 
 /// Private to this folder.
 namespace outrigger::control::placement {
@@ -24,8 +25,15 @@ class Streams {
   /// No serve() may be running.
   ~Streams();
 
+  /// Whose stream it is.
+  struct Caller {
+    /// For the log.
+    std::string address;
+    /// By its certificate; nullopt without mutual TLS. It may speak for itself only.
+    std::optional<security::spiffe::AppIdentity> identity;
+  };
   /// Runs one sidecar's stream from its first message to its end.
-  Task<Result<>> serve(net::grpc::ServerStream* stream, std::string peer);
+  Task<Result<>> serve(net::grpc::ServerStream* stream, Caller caller);
   /// Ends all streams with this.
   void end_all(const Error& why);
   /// The page /placement/state.

@@ -58,6 +58,7 @@ class Sidecar final : public net::grpc::ServerStream {
   }
   void send_headers() override {}
 
+  Streams::Caller caller{.address = "peer", .identity = std::nullopt};
   bool answers = true;
   bool stuck = false;
   int orders = 0;
@@ -84,7 +85,7 @@ struct World {
     return *sidecars.back();
   }
   Task<void> serve(Sidecar* sidecar) {
-    auto ended = co_await streams.serve(sidecar, "peer");
+    auto ended = co_await streams.serve(sidecar, sidecar->caller);
     sidecar->ended.emplace(std::move(ended));
     sidecar->changed.notify_all();
   }
@@ -181,7 +182,7 @@ Task<void> refuses(World& w) {
     auto bad = std::make_unique<Sidecar>("x", std::vector<std::string>{});
     [[maybe_unused]] auto first = co_await bad->read();
     bad->say_bytes(bytes);
-    auto ended = co_await w.streams.serve(bad.get(), "peer");
+    auto ended = co_await w.streams.serve(bad.get(), bad->caller);
     EXPECT_FALSE(ended);
   }
   Sidecar& thief = w.join("b", {"dapr.internal.space.a.workflow"});
@@ -202,6 +203,23 @@ Task<void> refuses(World& w) {
   EXPECT_EQ(good.tables.entries().size(), 1U);
 }
 TEST(Streams, WhatASidecarMayNotSayEndsItsStreamAlone) { with_world(refuses); }
+
+Task<void> believes_certificates(World& w) {
+  const auto refusal = [&](std::string space, std::string app) -> Task<std::string> {
+    auto liar = std::make_unique<Sidecar>("a", std::vector<std::string>{"cat"});
+    liar->caller.identity = {
+        .trust_domain = "public", .app_namespace = std::move(space), .app_id = std::move(app)};
+    liar->hang_up();
+    auto ended = co_await w.streams.serve(liar.get(), liar->caller);
+    co_return ended ? "" : ended.error().message();
+  };
+  EXPECT_EQ(co_await refusal("space", "b"),
+            "provided app ID a doesn't match the one in the SPIFFE ID (b)");
+  EXPECT_EQ(co_await refusal("other", "a"),
+            "provided client namespace space doesn't match the one in the SPIFFE ID (other)");
+  EXPECT_EQ(co_await refusal("space", "a"), "");
+}
+TEST(Streams, WhoeverHasACertificateSpeaksForItselfOnly) { with_world(believes_certificates); }
 
 Task<void> ends_all(World& w) {
   w.join("a", {"cat"});

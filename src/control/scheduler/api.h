@@ -6,6 +6,11 @@
 
 namespace outrigger::control::scheduler {
 
+/// Whether whoever calls may speak for this app: under mutual TLS it must be that app. What is
+/// refused is counted. Errors are upstream's.
+Result<> authorize(const Metrics& metrics, const net::Peer* peer, const std::string& app_id,
+                   const std::string& name_space);
+
 /// The gRPC service dapr.proto.scheduler.v1.Scheduler: parse, call the engine, render. One loop.
 class Api {
  public:
@@ -20,16 +25,17 @@ class Api {
   class Stream;
 
   void add_methods();
-  Task<Result<std::string>> schedule(std::string message);
-  Task<Result<std::string>> get(std::string message);
-  Task<Result<std::string>> remove(std::string message);
-  Task<Result<std::string>> remove_by_metadata(std::string message);
-  Task<Result<std::string>> remove_by_name_prefix(std::string message);
-  Task<Result<std::string>> list(std::string message);
-  Task<Result<>> watch_jobs(net::grpc::ServerStream& stream);
+  // The peer lives as long as the call.
+  Task<Result<std::string>> schedule(const net::Peer* peer, std::string message);
+  Task<Result<std::string>> get(const net::Peer* peer, std::string message);
+  Task<Result<std::string>> remove(const net::Peer* peer, std::string message);
+  Task<Result<std::string>> remove_by_metadata(const net::Peer* peer, std::string message);
+  Task<Result<std::string>> remove_by_name_prefix(const net::Peer* peer, std::string message);
+  Task<Result<std::string>> list(const net::Peer* peer, std::string message);
+  Task<Result<>> watch_jobs(const net::Peer* peer, net::grpc::ServerStream& stream);
   Task<Result<>> watch_hosts(net::grpc::ServerStream& stream);
   Task<Result<>> send_hosts(net::grpc::ServerStream& stream);
-  Result<WatchRequest> begin_watch(std::string_view message) const;
+  Result<WatchRequest> begin_watch(const net::Peer* peer, std::string_view message) const;
   /// What a stream's end is for its client.
   [[nodiscard]] std::unexpected<Error> ended(std::string_view closing_words) const;
   /// What it is if its first message could not be read.

@@ -109,25 +109,22 @@ class Api::Stream final : public Watcher {
   Signal changed_;
 };
 
-Result<WatchRequest> Api::begin_watch(std::string_view message) const {
+Result<WatchRequest> Api::begin_watch(const net::Peer* peer, std::string_view message) const {
   OUT_TRY(auto from, wire::parse_watch(message));
   if (!from.initial) {
     return fail(Code::unknown, "initial request is required on stream connection");
   }
-  if (from.initial->app_id.empty() || from.initial->name_space.empty()) {
-    metrics_.sidecar_error(Metrics::SidecarError::auth_failed);
-    return fail(Code::invalid_argument, "missing namespace or appID in request");
-  }
+  OUT_CHECK(authorize(metrics_, peer, from.initial->app_id, from.initial->name_space));
   if (!from.initial_error.empty()) return fail(Code::unknown, from.initial_error);
   return *std::move(from.initial);
 }
 
-Task<Result<>> Api::watch_jobs(net::grpc::ServerStream& stream) {
+Task<Result<>> Api::watch_jobs(const net::Peer* peer, net::grpc::ServerStream& stream) {
   auto first = co_await stream.read();
   if (!first) co_return broken(first.error(), "server is closing");
   // A stream that ends before its first message: upstream passes on io.EOF.
   if (!*first) co_return fail(Code::unknown, "EOF");
-  OUT_CO_TRY(auto request, begin_watch(**first));
+  OUT_CO_TRY(auto request, begin_watch(peer, **first));
   std::string who = request.name_space + "/" + request.app_id;
   std::string types;
   for (const auto& type : request.actor_types) types += (types.empty() ? "" : " ") + type;

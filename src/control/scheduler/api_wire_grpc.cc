@@ -1,5 +1,4 @@
 #include "control/scheduler/api_wire.h"
-
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
 
 namespace outrigger::control::scheduler::wire {

@@ -194,8 +194,9 @@ void Engine::owned(Share share) {
     hosts_changed_.notify_all();
   }
   dispatcher_.set_share(share.index, share.total);
+  // A share that is told of anew, to be read anew, may be about to end.
+  if (!share_ || share_->term != share.term) draining_ = false;
   share_ = std::move(share);
-  draining_ = false;
   start_over_ = true;
   poke();
   ready_changed_.notify_all();
@@ -352,6 +353,7 @@ Task<void> Engine::shorten_waits() {
     retry_.start(settling_.failed(shortened.error()));
     co_return;
   }
+  settling_.worked();
   waits_to_shorten_ = false;
   forget_queued();
 }

@@ -197,6 +197,24 @@ TEST(EngineWhoseShareEnds, WaitsForNoStreamThatIsGoneAndForNoJobThatWasDeleted) 
   in_a_world(&no_answers);
 }
 
+Task<void> told_anew(World& world) {
+  co_await world.open();
+  co_await world.put_and_send("flying");
+  world.begin_drain();
+  // As a store does that is to be read anew, because it was not told what became of a writing.
+  world.store.events->owned({.index = 0, .total = 1, .term = 1, .hosts = {}});
+  co_await world.put("later", {.due_time = "0s"});
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "flying");
+  const bool came = co_await eventually([&] { return world.drained; });
+  EXPECT_TRUE(came);
+  EXPECT_EQ(world.sidecar.received, 1U);
+  world.store.events->lost();
+  co_await world.close();
+}
+TEST(EngineWhoseShareEnds, SendsNothingMoreThoughItIsToReadTheShareAnew) {
+  in_a_world(&told_anew);
+}
+
 Task<void> lost_meanwhile(World& world) {
   co_await world.open();
   co_await world.put_and_send("flying");

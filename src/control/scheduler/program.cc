@@ -172,6 +172,7 @@ int serve(std::span<const std::string> arguments) {
   if (!options) return exit_code;
   Program program;
   program.title = "Dapr Scheduler Service";
+  program.id = "dapr-scheduler";
   program.options = options->common;
   // What triggers jobs belongs to one loop; the disk has threads of its own.
   program.loops = 1;

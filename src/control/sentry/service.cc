@@ -34,6 +34,8 @@ constexpr Duration kQuiet = 200ms;
 // What waits for a time of the day looks at the clock this often, for clocks are set.
 constexpr Duration kLookAtClock = 60s;
 constexpr Duration kRetryAfter = 10s;
+// Then the log says so, twice in the lifetime of a certificate.
+constexpr auto kExpiresSoon = 30 * 24h;
 constexpr Duration kJwksRetryAfter = 1s;
 
 std::string folder_of(const std::string& path) {
@@ -198,6 +200,11 @@ struct SentryService::Impl {
       OUT_CHECK(tls->replace(std::move(serving)));
     } else {
       OUT_TRY(tls, net::TlsContext::server(std::move(serving)));
+    }
+    const WallTime expires = by.ca().issuer.front().not_after();
+    if (expires - now < kExpiresSoon) {
+      log.warn("The issuer expires at ", format_rfc3339(expires),
+               ": replace it, or root and issuer with \"sentry rotate\"");
     }
     renew_at = now + (chain.front().not_after() - now) / 2;
     renewal_timer.start(until(renew_at, now));

@@ -36,7 +36,8 @@ Task<Result<>> Provider::open() {
 }
 
 Task<Result<>> Provider::ask() {
-  auto credentials = co_await ask_authority(options_.authority, anchors_.pem());
+  const std::string anchors = anchors_.pem();
+  auto credentials = co_await ask_authority(options_.authority, anchors);
   if (!credentials) {
     if (options_.failed) options_.failed(credentials.error().reason);
     co_return std::unexpected(std::move(credentials).error().error);
@@ -44,6 +45,8 @@ Task<Result<>> Provider::ask() {
   // Halfway from now, not from its beginning, which is dated back for clocks that differ.
   const auto left = std::chrono::duration_cast<Duration>(credentials->not_after - wall_now());
   renew_at_ = steady_now() + std::max(left / 2, options_.keep_min);
+  // They have changed meanwhile: what was asked for may go with the old ones.
+  if (anchors != anchors_.pem()) renew_at_ = steady_now();
   const std::string expires = format_rfc3339(credentials->not_after);
   auto used = use(*std::move(credentials));
   if (used) log.info("The workload's certificate expires on: ", expires);

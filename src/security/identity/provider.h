@@ -20,7 +20,7 @@ struct ProviderOptions {
   /// What a renewal that failed is followed by.
   Duration retry_after = std::chrono::seconds(10);
   /// For how long a certificate is kept at least.
-  Duration keep_min = std::chrono::seconds(1);
+  Duration keep_min = std::chrono::milliseconds(500);
 };
 
 /// The identity of this program: asked for at the start, renewed at half of its time, and anew

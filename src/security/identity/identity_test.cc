@@ -135,6 +135,9 @@ struct Authority {
   }
   static Task<Result<std::string>> sign(Authority* self, std::string message) {
     ++self->asked;
+    while (self->holds) {
+      [[maybe_unused]] auto slept = co_await sleep_for(1ms);
+    }
     if (self->refusals-- > 0) co_return fail(Code::unavailable, "not now");
     pb::SignCertificateRequest request;
     EXPECT_TRUE(request.ParseFromString(message));
@@ -170,6 +173,7 @@ struct Authority {
   Duration life = 1h;
   std::atomic<int> refusals = 0;
   std::atomic<int> asked = 0;
+  std::atomic<bool> holds = false;
   pb::SignCertificateRequest last;
   net::grpc::Service service;
   std::shared_ptr<net::TlsContext> tls;
@@ -328,6 +332,38 @@ TEST(Identity, FollowsTheFileOfItsAnchors) {
   while (renewed == 0) std::this_thread::yield();
   const auto anchors = x509::parse_certificates(provider.contexts().credentials().anchors_pem);
   EXPECT_EQ(anchors.value().size(), 2U) << "each once";
+  world.run(close(&provider));
+  std::filesystem::remove(file);
+}
+
+TEST(Identity, IsAskedForAgainIfTheAnchorsChangeWhileItIsAskedFor) {
+  World world;
+  Authority authority(world);
+  const Root second, third;
+  const auto file = std::filesystem::temp_directory_path() /
+                    ("outrigger-anchors-twice-" + std::to_string(::getpid()) + ".crt");
+  std::string text = authority.root.certificate.pem();
+  const auto add = [&](const Root& root) {
+    text += root.certificate.pem();
+    std::ofstream(file) << text;
+  };
+  std::ofstream(file) << text;
+  auto options = authority.provider_options();
+  options.anchors.pem.clear();
+  options.anchors.file = file;
+  Provider provider(options);
+  ASSERT_TRUE(world.run(provider.open()));
+  authority.holds = true;
+  add(second);
+  while (authority.asked < 2) std::this_thread::yield();
+  const int before = authority.asked;
+  add(third);
+  const auto known = [&] {
+    return x509::parse_certificates(provider.contexts().credentials().anchors_pem)->size();
+  };
+  while (known() < 3) std::this_thread::yield();
+  authority.holds = false;
+  while (authority.asked == before) std::this_thread::yield();
   world.run(close(&provider));
   std::filesystem::remove(file);
 }

@@ -211,9 +211,7 @@ Task<void> told_anew(World& world) {
   world.store.events->lost();
   co_await world.close();
 }
-TEST(EngineWhoseShareEnds, SendsNothingMoreThoughItIsToReadTheShareAnew) {
-  in_a_world(&told_anew);
-}
+TEST(EngineWhoseShareEnds, SendsNothingMoreThoughItIsToReadTheShareAnew) { in_a_world(&told_anew); }
 
 Task<void> lost_meanwhile(World& world) {
   co_await world.open();

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "control/scheduler/engine.h"
 #include "control/scheduler/engine_testing.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
@@ -132,6 +133,26 @@ TEST(EngineWithAFullDisk, RefusesWhatItCannotKeepAndGoesOnWhenThereIsRoom) {
   TemporaryFolder folder;
   World world(folder.path);
   run(full_disk(world));
+}
+
+Task<void> nothing_to_settle(World& world) {
+  const LogCapture log;
+  world.store.no_writes = true;
+  auto opened = co_await world.engine.open("here:1");
+  EXPECT_TRUE(opened);
+  const bool tried = co_await eventually([&] { return world.store.refused >= 2; });
+  EXPECT_TRUE(tried);
+  world.store.no_writes = false;
+  const bool over = co_await eventually(
+      [&] { return log.text().contains("works again to take what became of triggers"); });
+  EXPECT_TRUE(over);
+  co_await world.engine.close();
+}
+
+TEST(EngineWithAFullDisk, IsWellWhenThereIsRoomThoughNoTriggerIsToBeWrittenDown) {
+  TemporaryFolder folder;
+  World world(folder.path);
+  run(nothing_to_settle(world));
 }
 
 Task<void> stalled(World& world) {

@@ -52,7 +52,8 @@ Task<std::optional<Error>> Policy::run_within(Attempt& attempt, Outcome* outcome
   // What has succeeded all the same is not thrown away.
   if (!expired || !outcome->error) co_return std::nullopt;
   if (!std::exchange(*timed_out, true)) metrics_.activated(Target::Policy::timeout);
-  *outcome = Outcome{.error = Error(Code::deadline_exceeded, "context deadline exceeded")};
+  *outcome = Outcome{.error = Error(Code::deadline_exceeded, "context deadline exceeded"),
+                     .final = outcome->final};
   co_return outcome->error;
 }
 

@@ -103,11 +103,12 @@ TEST(ResiliencyPolicy, OpensTheBreakerAndThenTriesNoMore) {
   EXPECT_EQ(all.breakers()[0].state, Breaker::State::open);
 }
 
-Task<Outcome> wait_for_ever(int* attempts) {
+Task<Outcome> wait_for_ever(int* attempts, bool final = false) {
   ++*attempts;
   Signal never;
   auto woken = co_await never.wait();
   Outcome outcome;
+  outcome.final = final;
   if (!woken) outcome.error = woken.error();
   co_return outcome;
 }
@@ -121,6 +122,14 @@ TEST(ResiliencyPolicy, EndsAnAttemptThatTakesTooLongAndRepeatsIt) {
   EXPECT_EQ(attempts, 1);
   EXPECT_TRUE(run(policies().app("all", "m"), [&] { return wait_for_ever(&attempts); }));
   EXPECT_EQ(attempts, 5);
+}
+
+TEST(ResiliencyPolicy, DoesNotRepeatWhatTookTooLongAndCannotBeSentAgain) {
+  int attempts = 0;
+  const auto word = run(policies().app("all", "m"), [&] { return wait_for_ever(&attempts, true); });
+  ASSERT_TRUE(word);
+  EXPECT_EQ(word->code(), Code::deadline_exceeded);
+  EXPECT_EQ(attempts, 1);
 }
 
 Task<void> cancelled_run(const Policy* policy, Target* target, std::optional<Error>* word) {

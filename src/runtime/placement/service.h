@@ -88,8 +88,9 @@ class Service {
   /// A loop that has not turned for longer than `standstill` (its process was stopped, for
   /// instance) cannot know whether others have taken over its actors: set_on_standstill().
   explicit Service(Duration standstill = kStandstill);
-  /// Placement gives up a sidecar that does not answer its pings: after 5 s, by its defaults.
-  static constexpr Duration kStandstill = std::chrono::seconds(4);
+  /// Less than placement gives a sidecar: by its defaults 3 s to answer a ping, which may be sent
+  /// in the very moment in which the standstill begins.
+  static constexpr Duration kStandstill = std::chrono::milliseconds(2500);
   /// No claim() may be waiting.
   ~Service();
 

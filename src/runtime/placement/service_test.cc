@@ -158,6 +158,9 @@ Task<void> stands_still(Fixture& f) {
 TEST(Service, AfterAStandstillClaimsWaitForTablesThatAreNewerThanIt) {
   with_service(stands_still, Duration::zero());
 }
+TEST(Service, AStandstillIsNoticedThatIsLongEnoughForPlacementToGiveTheSidecarUp) {
+  EXPECT_LT(Service::kStandstill, 3s) << "its --keepalive-timeout, from the ping on";
+}
 
 Task<void> turns_steadily(Fixture& f) {
   int told = 0;

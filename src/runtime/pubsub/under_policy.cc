@@ -61,15 +61,19 @@ class BulkAttempts {
       outcome = caller_.outcome(sent.error());
     } else if (!sent->empty()) {
       outcome.error = sent->front().error;
+      const std::size_t before = left_.entries.size();
       keep_failed(left_.entries, *sent);
+      some_done_ = some_done_ || left_.entries.size() < before;
     }
     answer_ = std::move(sent);
     co_return outcome;
   }
   /// `word`: the policy's own.
   Result<Failures> result(std::optional<Error> word) {
-    if (!word && answer_) return *std::move(answer_);
-    const Error error = word ? *std::move(word) : Error(Code::internal, "nothing was published");
+    if (!word) OUT_ASSERT(answer_);
+    const bool whole = !word && (*answer_ || !some_done_);
+    if (whole) return *std::move(answer_);
+    const Error error = word ? *std::move(word) : answer_->error();
     Failures failures;
     for (const auto& entry : left_.entries) failures.push_back({entry.entry_id, error});
     return failures;
@@ -78,6 +82,7 @@ class BulkAttempts {
  private:
   const Caller caller_;
   brokers::BulkPublishRequest left_;
+  bool some_done_ = false;
   std::optional<Result<Failures>> answer_;
 };
 

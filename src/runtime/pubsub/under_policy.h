@@ -23,8 +23,8 @@ using runtime::resiliency::Policy;
 /// `request` names the broker's topic. `face`: whose status codes the policy is to match.
 Task<Result<>> publish_under(Policy policy, OpenBroker& broker, Face face,
                              components::pubsub::PublishRequest request);
-/// Only what has failed is published again. The error, which stands for all entries, is the
-/// policy's or that of a call that has failed as a whole.
+/// Only what has failed is published again. The error stands for all entries: no call has published
+/// any of them.
 Task<Result<std::vector<components::pubsub::BulkFailure>>> publish_bulk_under(
     Policy policy, OpenBroker& broker, Face face, components::pubsub::BulkPublishRequest request);
 

@@ -104,6 +104,32 @@ TEST_F(PubsubUnderPolicy, WhatIsNotPublishedIsTriedAgain) {
   EXPECT_TRUE(run_on(loop, publish_under(outbound_policy(&all, *open), *open, Face::http, one)));
 }
 
+/// Publishes the first entry of its first call, and then answers no more.
+class DyingBroker final : public FakeBroker, public brokers::BulkPublisher {
+ public:
+  int calls = 0;
+  BulkPublisher* bulk_publisher() noexcept override { return this; }
+  Task<Result<std::vector<brokers::BulkFailure>>> bulk_publish(
+      brokers::BulkPublishRequest request) override {
+    if (++calls > 1) co_return fail(Code::unavailable, "gone");
+    std::vector<brokers::BulkFailure> failures;
+    for (std::size_t i = 1; i < request.entries.size(); ++i) {
+      failures.push_back({request.entries[i].entry_id, Error(Code::internal, "refused")});
+    }
+    co_return failures;
+  }
+};
+
+TEST_F(PubsubUnderPolicy, WhatWasPublishedIsNotToldToHaveFailedThoughALaterAttemptDoes) {
+  const auto dying = open_fake("pubsub", std::make_unique<DyingBroker>());
+  const auto failures = run_on(
+      loop, publish_bulk_under(outbound_policy(&all, *dying), *dying, Face::grpc, three_entries()));
+  ASSERT_TRUE(failures);
+  ASSERT_EQ(failures->size(), 2U);
+  EXPECT_EQ(failures->front().entry_id, "b");
+  EXPECT_EQ(failures->front().error.message(), "gone");
+}
+
 TEST_F(PubsubUnderPolicy, OnlyEventsThatFailedAreDeliveredAgain) {
   postman.script["b"] = {failed(503)};
   postman.script["c"] = {Answer{Answer::Outcome::drop, "", {}, {}}};

@@ -274,11 +274,11 @@ void Engine::take_due() {
     if (is(id, State::queued)) make_ready(id);
   }
   if (alarms_.size() < options_.queued_max / 2) poke();
-  arm();
+  arm(now);
 }
 
-void Engine::arm() {
-  const WallTime now = clock_.now();
+// What has come due since `now` is for the alarm, which goes off at once.
+void Engine::arm(WallTime now) {
   WallTime when = now + kAlarmMax;
   // What is due already waits for room among the ready ones, not for the clock.
   if (const Due* first = alarms_.first(); first != nullptr && first->when > now) {

@@ -111,7 +111,8 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void forget(JobId id);
   void make_ready(JobId id);
   void take_due();
-  void arm();
+  /// `now`: up to when all that is due has been taken.
+  void arm(WallTime now);
 
   void tell_health(bool& part, bool works);
   void poke();

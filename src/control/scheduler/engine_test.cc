@@ -104,6 +104,36 @@ TEST(Engine, TriggersAJobWhenItIsDueAndDeletesItWhenItIsOver) {
   run(one_shot(world));
 }
 
+Task<void> due_while_time_goes_by(World& world) {
+  co_await world.open();
+  FakeSidecar sidecar;
+  sidecar.connect(world.engine, world.app_watch());
+  // Whichever two looks at the clock it is that the job comes due between.
+  for (int before = 0; before < 10; ++before) {
+    co_await world.put("job", Job{.due_time = "1s"});
+    world.clock.advance(1s - std::chrono::nanoseconds(before));
+    world.clock.per_look = 1ns;
+    co_await world.put("later", Job{.due_time = "1m"});
+    world.clock.per_look = 0ns;
+    world.clock.advance(1us);
+    const bool came = co_await eventually([&] { return !sidecar.sent.empty(); });
+    EXPECT_TRUE(came) << before;
+    if (!came) break;
+    sidecar.answer(Answer::success);
+    const bool gone = co_await world.gone("job");
+    EXPECT_TRUE(gone);
+  }
+  sidecar.disconnect();
+  co_await world.engine.close();
+}
+
+TEST(Engine, TriggersAJobThatComesDueBetweenTwoLooksAtTheClock) {
+  TemporaryFolder folder;
+  ManualClock clock(kNow);
+  World world(folder.path, clock);
+  run(due_while_time_goes_by(world));
+}
+
 Task<void> held(World& world) {
   co_await world.open();
   Job job{.due_time = "0s"};

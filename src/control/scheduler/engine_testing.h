@@ -32,7 +32,11 @@ class TemporaryFolder {
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(WallTime now) : now_(now) {}
-  [[nodiscard]] WallTime now() const override { return now_; }
+  [[nodiscard]] WallTime now() const override {
+    const WallTime seen = now_;
+    now_ += per_look;
+    return seen;
+  }
   Result<> start(Handler& handler) override {
     handler_ = &handler;
     return {};
@@ -42,6 +46,9 @@ class ManualClock final : public Clock {
     Loop::current().post([this] { ring(); });
   }
   void stop() override { handler_ = nullptr; }
+
+  /// So much time goes by between one look at the clock and the next.
+  std::chrono::nanoseconds per_look{0};
 
   /// Time goes by.
   void advance(std::chrono::nanoseconds time) {
@@ -61,7 +68,7 @@ class ManualClock final : public Clock {
     alarm_.reset();
     handler_->on_time();
   }
-  WallTime now_;
+  mutable WallTime now_;
   std::optional<WallTime> alarm_;
   Handler* handler_ = nullptr;
 };

@@ -41,7 +41,10 @@ std::string picture_of(const std::string& folder) {
       const std::string name(entry->d_name);
       if (name == "..") continue;
       std::string one = name + ' ';
-      if (name != ".") append_stat(one, folder + "/" + name);
+      if (name != ".") {
+        std::string path = folder;
+        append_stat(one, path.append("/").append(name));
+      }
       entries.push_back(std::move(one));
     }
     ::closedir(open);

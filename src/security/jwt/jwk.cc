@@ -106,7 +106,8 @@ Result<PublicKey> parse_curve(std::string_view object) {
     if (x.size() != curve.coordinate_bytes || y.size() != curve.coordinate_bytes) {
       return refuse("a coordinate of the point has another length than the curve");
     }
-    const std::string point = '\x04' + x + y;
+    std::string point = "\x04";  // Both coordinates follow.
+    point.append(x).append(y);
     const BuilderPtr builder(OSSL_PARAM_BLD_new());
     const bool built = builder &&
                        OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME,

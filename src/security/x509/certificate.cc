@@ -73,6 +73,11 @@ Result<Certificate> Certificate::parse_der(std::string_view der) {
   return Certificate(std::move(certificate));
 }
 
+Certificate Certificate::adopt(std::shared_ptr<x509_st> certificate) {
+  OUT_ASSERT(certificate != nullptr);
+  return Certificate(std::move(certificate));
+}
+
 std::string Certificate::der() const {
   unsigned char* bytes = nullptr;
   const int size = i2d_X509(handle(), &bytes);

@@ -18,6 +18,8 @@ class Certificate {
  public:
   /// Code::invalid_argument if the bytes are anything but one certificate.
   static Result<Certificate> parse_der(std::string_view der);
+  /// Takes over one that is whole and signed; never nullptr.
+  static Certificate adopt(std::shared_ptr<x509_st> certificate);
 
   [[nodiscard]] std::string der() const;
   [[nodiscard]] std::string pem() const;

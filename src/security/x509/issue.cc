@@ -124,44 +124,38 @@ std::shared_ptr<x509_st> begin(const X509* issuer, WallTime not_before, WallTime
   return certificate;
 }
 
-/// Signed, and read again: what is given out is what was written.
-Result<Certificate> finish(X509* certificate, const PrivateKey& key) {
-  if (X509_sign(certificate, key.handle(), hash_of(key)) <= 0) {
+Result<Certificate> finish(std::shared_ptr<x509_st> certificate, const PrivateKey& key) {
+  if (X509_sign(certificate.get(), key.handle(), hash_of(key)) <= 0) {
     return library_failure("could not sign the certificate");
   }
-  unsigned char* bytes = nullptr;
-  const int size = i2d_X509(certificate, &bytes);
-  if (size <= 0) return library_failure("could not encode the certificate");
-  const std::string der(reinterpret_cast<char*>(bytes), static_cast<std::size_t>(size));
-  OPENSSL_free(bytes);
-  return Certificate::parse_der(der);
+  return Certificate::adopt(std::move(certificate));
 }
 
 }  // namespace
 
 Result<Certificate> issue(const Template& wanted, const PublicKey& key, const Certificate& issuer,
                           const PrivateKey& issuer_key) {
-  const auto made = begin(issuer.handle(), wanted.not_before, wanted.not_after, key.handle());
+  auto made = begin(issuer.handle(), wanted.not_before, wanted.not_after, key.handle());
   const bool whole = made && set_subject(made.get(), wanted.subject) &&
                      add_extensions(made.get(), wanted, issuer.handle());
   if (!whole) return library_failure("could not make the certificate");
-  return finish(made.get(), issuer_key);
+  return finish(std::move(made), issuer_key);
 }
 
 Result<Certificate> issue_self_signed(const Template& wanted, const PrivateKey& key) {
-  const auto made = begin(nullptr, wanted.not_before, wanted.not_after, key.handle());
+  auto made = begin(nullptr, wanted.not_before, wanted.not_after, key.handle());
   const bool whole = made && set_subject(made.get(), wanted.subject) &&
                      X509_set_issuer_name(made.get(), X509_get_subject_name(made.get())) == 1 &&
                      add_extensions(made.get(), wanted, made.get());
   if (!whole) return library_failure("could not make the certificate");
-  return finish(made.get(), key);
+  return finish(std::move(made), key);
 }
 
 Result<Certificate> cross_sign(const Certificate& subject, const Certificate& issuer,
                                const PrivateKey& issuer_key) {
   OUT_TRY(const auto key, subject.public_key());
-  const auto made = begin(issuer.handle(), std::max(subject.not_before(), issuer.not_before()),
-                          std::min(subject.not_after(), issuer.not_after()), key.handle());
+  auto made = begin(issuer.handle(), std::max(subject.not_before(), issuer.not_before()),
+                    std::min(subject.not_after(), issuer.not_after()), key.handle());
   if (!made || X509_set_subject_name(made.get(), X509_get_subject_name(subject.handle())) != 1) {
     return library_failure("could not make the certificate");
   }
@@ -178,7 +172,7 @@ Result<Certificate> cross_sign(const Certificate& subject, const Certificate& is
       !add_extension(made.get(), &context, NID_authority_key_identifier, "keyid:always")) {
     return library_failure("could not make the certificate");
   }
-  return finish(made.get(), issuer_key);
+  return finish(std::move(made), issuer_key);
 }
 
 }  // namespace outrigger::security::x509

@@ -1,6 +1,7 @@
 #include "control/scheduler/postgres_batches.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace outrigger::control::scheduler {
 namespace {
@@ -23,9 +24,14 @@ void PostgresBatches::start() {
 
 Task<Result<Rows>> PostgresBatches::write(std::string row, postgres::Step step) {
   if (closed_) co_return closing();
+  if (queue_.size() >= limits_.queued_max) {
+    co_return fail(Code::resource_exhausted, "too many writes wait for PostgreSQL");
+  }
   auto pending = std::make_shared<Pending>();
   pending->row = std::move(row);
   pending->step = std::move(step);
+  pending->since = std::chrono::steady_clock::now();
+  pending->number = ++last_;
   queue_.push_back(pending);
   came_.notify_one();
   auto rows = co_await pending->done.wait();
@@ -34,15 +40,26 @@ Task<Result<Rows>> PostgresBatches::write(std::string row, postgres::Step step) 
 
 Task<void> PostgresBatches::serve() {
   for (;;) {
-    while (queue_.empty()) {
+    drop_late();
+    if (queue_.empty()) {
       auto came = co_await came_.wait();
       if (!came) co_return;
+      continue;
     }
     const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), kBatchMax));
     Batch batch(queue_.begin(), queue_.begin() + count);
     queue_.erase(queue_.begin(), queue_.begin() + count);
     co_await write_all(std::move(batch));
     if (scope_.cancellation().requested()) co_return;
+  }
+}
+
+void PostgresBatches::drop_late() {
+  const TimePoint now = std::chrono::steady_clock::now();
+  while (!queue_.empty() && now - queue_.front()->since > limits_.queued_for) {
+    queue_.front()->done.set(
+        fail(Code::deadline_exceeded, "the writes before it have taken PostgreSQL too long"));
+    queue_.pop_front();
   }
 }
 
@@ -57,7 +74,8 @@ Task<void> PostgresBatches::write_all(Batch batch) {
     co_await write_one(std::move(batch[0]));
     co_return;
   }
-  std::ranges::stable_sort(batch, {}, [](const auto& pending) { return pending->row; });
+  std::ranges::sort(batch, {},
+                    [](const auto& pending) { return std::tie(pending->row, pending->number); });
   postgres::Unit unit;
   for (const auto& pending : batch) unit.push_back(pending->step);
   auto reply = co_await client_.run(std::move(unit), Effect::write);

@@ -12,8 +12,9 @@ namespace {
 
 const Logger log("dapr.runtime.actors.placement");
 
-// How often a loop is seen turning, where it has nothing else to do.
-constexpr Duration kBeat = std::chrono::seconds(1);
+// How often a loop is seen turning, where it has nothing else to do. A machine that is merely slow
+// for kStandstill less a beat is not taken for one that stood still.
+constexpr Duration kBeat = std::chrono::milliseconds(250);
 
 struct TextHash {
   using is_transparent = void;

@@ -90,7 +90,7 @@ class Service {
   explicit Service(Duration standstill = kStandstill);
   /// Less than placement gives a sidecar: by its defaults 3 s to answer a ping, which may be sent
   /// in the very moment in which the standstill begins.
-  static constexpr Duration kStandstill = std::chrono::milliseconds(2500);
+  static constexpr Duration kStandstill = std::chrono::milliseconds(2750);
   /// No claim() may be waiting.
   ~Service();
 

@@ -16,7 +16,7 @@ LINES_MAX = {".h": 250, ".cc": 600}
 LAYERS = ["base", "net", "security", "resources", "components", "runtime"]
 TOPS = ["control", "cli", "dashboard"]
 # Parts of runtime/ that every building block may use.
-SHARED = {"api", "app", "cel", "core", "filters", "options", "peers", "processor", "resiliency", "security",
+SHARED = {"api", "app", "cel", "core", "filters", "middleware", "options", "peers", "processor", "resiliency", "security",
           "telemetry"}
 # What puts the blocks together, and so knows all of them.
 COMPOSERS = {"sidecar"}

@@ -70,6 +70,15 @@ struct Streamed {
   }
 };
 
+void read_target(HttpCall& call) {
+  const auto target = net::split_target(call.request.target);
+  call.clean_target = net::clean_path(target.path);
+  const std::size_t path_bytes = call.clean_target.size();
+  call.clean_target.append(1, '?').append(target.query);
+  call.path = std::string_view(call.clean_target).substr(0, path_bytes);
+  call.query = std::string_view(call.clean_target).substr(path_bytes + 1);
+}
+
 }  // namespace
 
 HttpApi::HttpApi(std::shared_ptr<const HttpApiSettings> settings, const Router& router,
@@ -83,12 +92,7 @@ Task<net::Response> HttpApi::handle(net::Request request) {
   call.request = std::move(request);
   call.body_bytes_max = settings_->body_bytes_max;
   call.wants_name = settings_->obfuscate_urls;
-  const auto target = net::split_target(call.request.target);
-  call.clean_target = net::clean_path(target.path);
-  const std::size_t path_bytes = call.clean_target.size();
-  call.clean_target.append(1, '?').append(target.query);
-  call.path = std::string_view(call.clean_target).substr(0, path_bytes);
-  call.query = std::string_view(call.clean_target).substr(path_bytes + 1);
+  read_target(call);
   const net::Headers& headers = call.request.headers;
   call.trace = settings_->tracer.start(telemetry::from_headers(
       headers.value(telemetry::kTraceparentHeader), headers.value(telemetry::kTracestateHeader)));
@@ -105,12 +109,16 @@ Task<net::Response> HttpApi::handle(net::Request request) {
   co_return response;
 }
 
-Task<net::Response> HttpApi::authorised(HttpCall& call) {
+Result<> HttpApi::find_route(HttpCall& call) const {
   auto match = router_.find(call.request.method, call.path);
-  if (match) {
-    call.route = match->route;
-    call.params = std::move(match->params);
-  }
+  if (!match) return std::unexpected(std::move(match).error());
+  call.route = match->route;
+  call.params = std::move(match->params);
+  return {};
+}
+
+Task<net::Response> HttpApi::authorised(HttpCall& call) {
+  const Result<> match = find_route(call);
   if (settings_->public_only) {
     if (call.route == nullptr || !call.route->is_public) {
       co_return text_response(404, "404 page not found\n");
@@ -123,9 +131,47 @@ Task<net::Response> HttpApi::authorised(HttpCall& call) {
       co_return text_response(401, "invalid api token\n");
     }
     if (!token.empty()) call.request.headers.remove("dapr-api-token");
-    // A route that is switched off is as if it were not there.
-    if (call.route != nullptr && !settings_->access.allows(*call.route)) call.route = nullptr;
+    if (filter_) {
+      auto response = co_await filtered(call);
+      co_return response;
+    }
   }
+  auto response = co_await checked(call, match);
+  co_return response;
+}
+
+Task<net::Response> HttpApi::filtered(HttpCall& call) {
+  // For the log and the metrics, if the request goes no further.
+  net::Request seen;
+  seen.method = call.request.method;
+  seen.target = call.request.target;
+  seen.headers.add("user-agent", call.request.headers.value("user-agent"));
+  bool passed = false;
+  std::move_only_function<Task<net::Response>(net::Request)> next =
+      [this, &call, &passed](net::Request request) {
+        return passed_on(&call, std::move(request), &passed);
+      };
+  auto response = co_await filter_(std::move(call.request), std::move(next));
+  if (!passed) call.request = std::move(seen);
+  co_return response;
+}
+
+Task<net::Response> HttpApi::passed_on(HttpCall* call, net::Request request, bool* passed) {
+  *passed = true;
+  call->request = std::move(request);
+  read_target(*call);
+  call->route = nullptr;
+  call->params.clear();
+  const Result<> match = find_route(*call);
+  auto response = co_await checked(*call, match);
+  co_return response;
+}
+
+Task<net::Response> HttpApi::checked(HttpCall& call, const Result<>& match) {
+  // A route that is switched off is as if it were not there.
+  const bool open =
+      settings_->public_only || call.route == nullptr || settings_->access.allows(*call.route);
+  if (!open) call.route = nullptr;
   if (!match) co_return text_response(400, match.error().message() + "\n");
   const auto baggage = call.request.headers.joined(telemetry::kBaggageHeader);
   if (!baggage.empty()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,11 @@ struct HttpApiSettings {
   telemetry::Tracer tracer;
 };
 
+/// Stands between the checks of a request and its route: it answers, or passes the request on, once
+/// at most, and may change it and its answer.
+using HttpFilter = std::function<Task<net::Response>(
+    net::Request request, std::move_only_function<Task<net::Response>(net::Request)> next)>;
+
 /// The HTTP API of one loop.
 class HttpApi final : public net::RequestHandler {
  public:
@@ -34,11 +40,17 @@ class HttpApi final : public net::RequestHandler {
           const telemetry::RuntimeMetrics& metrics);
   /// Takes the requests that no route takes: service invocation by header. Without one: 404.
   void set_fallback(HttpHandler fallback) { fallback_ = std::move(fallback); }
+  /// Sees every request whose token is right, before its route is looked for (httpPipeline).
+  void set_filter(HttpFilter filter) { filter_ = std::move(filter); }
 
   Task<net::Response> handle(net::Request request) override;
 
  private:
   Task<net::Response> authorised(HttpCall& call);
+  Task<net::Response> filtered(HttpCall& call);
+  Task<net::Response> passed_on(HttpCall* call, net::Request request, bool* passed);
+  Task<net::Response> checked(HttpCall& call, const Result<>& match);
+  Result<> find_route(HttpCall& call) const;
   Task<net::Response> routed(HttpCall& call);
   void finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
               net::Response& response) const;
@@ -47,6 +59,7 @@ class HttpApi final : public net::RequestHandler {
   const Router& router_;
   const telemetry::RuntimeMetrics& metrics_;
   HttpHandler fallback_;
+  HttpFilter filter_;
 };
 
 }  // namespace outrigger::runtime::api

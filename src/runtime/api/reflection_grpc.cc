@@ -1,5 +1,3 @@
-#include "runtime/api/reflection.h"
-
 #include <deque>
 #include <set>
 
@@ -7,6 +5,7 @@
 #include <google/protobuf/descriptor.pb.h>
 
 #include "grpc/reflection/v1/reflection.pb.h"
+#include "runtime/api/reflection.h"
 
 namespace outrigger::runtime::api {
 namespace {

@@ -33,9 +33,19 @@ class AppChannel final : public Channel {
   bool is_grpc() const noexcept override { return speaks_grpc(options_.protocol); }
   const ChannelOptions& options() const noexcept override { return options_; }
 
+  void set_filter(Filter filter) override { filter_ = std::move(filter); }
+
   Task<Result<net::Response>> http(net::Request request) override {
     request.authority = authority_;
-    auto response = co_await send(std::move(request));
+    if (!filter_) {
+      auto response = co_await send(std::move(request));
+      co_return response;
+    }
+    std::optional<Error> failed;
+    std::move_only_function<Task<net::Response>(net::Request)> next =
+        [this, &failed](net::Request passed) { return send_on(std::move(passed), &failed); };
+    auto response = co_await filter_(std::move(request), std::move(next));
+    if (failed) co_return std::unexpected(*std::move(failed));
     co_return response;
   }
 
@@ -65,6 +75,15 @@ class AppChannel final : public Channel {
   }
 
  private:
+  Task<net::Response> send_on(net::Request request, std::optional<Error>* failed) {
+    auto response = co_await send(std::move(request));
+    if (response) co_return *std::move(response);
+    *failed = std::move(response).error();
+    // Seen by the filter only.
+    net::Response unreachable;
+    unreachable.status = 502;
+    co_return unreachable;
+  }
   Task<Result<net::Response>> send(net::Request request) {
     if (auto open = co_await enter(); !open) co_return std::unexpected(std::move(open).error());
     request.scheme = endpoint_.tls ? "https" : "http";
@@ -99,6 +118,7 @@ class AppChannel final : public Channel {
   net::Endpoint endpoint_;
   std::string authority_;
   Gate& gate_;
+  Filter filter_;
   net::Client client_;
   net::grpc::Channel grpc_;
 };

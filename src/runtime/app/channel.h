@@ -37,8 +37,7 @@ struct ChannelOptions {
 Result<net::Endpoint> endpoint_of(const ChannelOptions& options);
 
 /// The application, seen from one loop. Every call of the sidecar to its application goes through
-/// here: tokens, the concurrency limit and (later) the appHttpPipeline are added here and only
-/// here.
+/// here: tokens, the concurrency limit and the appHttpPipeline are added here and only here.
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -56,6 +55,11 @@ class Channel {
   /// Any call to an application that speaks gRPC, its body passed through as it is: the head comes
   /// from the caller (path, metadata), the reply with its trailers goes back untouched.
   virtual Task<Result<net::Response>> proxy(net::Request request) = 0;
+
+  /// Sees every HTTP request before it is sent (appHttpPipeline). Before the first call.
+  using Filter = std::function<Task<net::Response>(
+      net::Request request, std::move_only_function<Task<net::Response>(net::Request)> next)>;
+  virtual void set_filter(Filter) {}
 
   virtual Task<void> close() = 0;
 };

@@ -125,11 +125,35 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
       std::move(secrets));
   make_state_loader();
   make_pubsub_loader();
+  make_middleware_loader();
   make_schedulers();
   make_actors();
   processor_.add(*secrets_);
   processor_.add(*state_);
   processor_.add(*pubsub_);
+  processor_.add(*middleware_);
+}
+
+void Blocks::make_middleware_loader() {
+  const Identity& identity = shared_.settings.identity;
+  middleware_ = std::make_unique<middleware::Loader>(
+      loops_,
+      services_of<middleware::Store>(
+          workers_, [](Worker& w) -> middleware::Store& { return w.middlewares(); }),
+      middleware::Loader::Settings{.app_id = identity.app_id,
+                                   .app_namespace = identity.app_namespace});
+}
+
+// As upstream requests pass without it, which whoever wrote it there should know.
+void Blocks::say_missing_middlewares() const {
+  const resources::Configuration& configuration = shared_.settings.configuration;
+  for (const auto* pipeline : {&configuration.http_pipeline, &configuration.app_http_pipeline}) {
+    for (const auto& handler : *pipeline) {
+      if (workers_[0]->middlewares().find(handler)) continue;
+      log.error("The middleware ", handler.name, " (", handler.type, ") of the configuration ",
+                configuration.name, " is not there: requests pass without it");
+    }
+  }
 }
 
 void Blocks::make_state_loader() {
@@ -234,6 +258,7 @@ Task<Result<>> Blocks::load() {
   co_await actors_->start(state_->actor_store());
   secrets_->warn_of_idle_scopes();
   co_await load_endpoints();
+  say_missing_middlewares();
   log.info("Loading Declarative Subscriptions…");
   for (const resources::Subscription& subscription : shared_.settings.resources.subscriptions) {
     log.info("Found Subscription: ", subscription.name);

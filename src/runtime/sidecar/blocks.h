@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "components/pluggable/registry.h"
 #include "runtime/actors/host.h"
+#include "runtime/middleware/loader.h"
 #include "runtime/processor/processor.h"
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
@@ -40,6 +41,8 @@ class Blocks {
  private:
   void make_state_loader();
   void make_pubsub_loader();
+  void make_middleware_loader();
+  void say_missing_middlewares() const;
   void make_schedulers();
   void make_actors();
   Task<void> load_endpoints();
@@ -65,6 +68,7 @@ class Blocks {
   std::unique_ptr<secrets::Loader> secrets_;
   std::unique_ptr<state::Loader> state_;
   std::unique_ptr<pubsub::Loader> pubsub_;
+  std::unique_ptr<middleware::Loader> middleware_;
   std::unique_ptr<scheduler::Cluster> schedulers_;
   std::unique_ptr<placement::Client> placement_;
   std::unique_ptr<actors::Host> actors_;

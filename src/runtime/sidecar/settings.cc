@@ -55,17 +55,6 @@ void say_unused_flags(const options::Options& options) {
   }
 }
 
-/// Whoever wrote these relies on them, so that leaving them out in silence would be dangerous.
-void say_unused_rules(const Settings& settings) {
-  const resources::Configuration& configuration = settings.configuration;
-  for (const auto* pipeline : {&configuration.http_pipeline, &configuration.app_http_pipeline}) {
-    for (const auto& handler : *pipeline) {
-      log.error("The middleware ", handler.name, " (", handler.type, ") of the configuration ",
-                configuration.name, " is not applied yet: requests pass without it");
-    }
-  }
-}
-
 /// Before anything reads the environment: components may refer to these.
 void set_own_variables(const options::Options& options, const std::string& host) {
   const auto internal = options.listen.internal_port;
@@ -101,7 +90,6 @@ Result<Settings> load_settings(options::Options options) {
   if (!loaded) return fail(std::move(loaded).error().context("failed to load components"));
   settings.resources = *std::move(loaded);
   say(settings.resources.notices);
-  say_unused_rules(settings);
   Identity& identity = settings.identity;
   identity.app_id = options.app.id;
   identity.own_namespace = options.own_namespace;

@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
 #include <unistd.h>
 
@@ -19,10 +18,6 @@ class SettingsTest : public testing::Test {
   SettingsTest() { std::filesystem::create_directories(folder_); }
   ~SettingsTest() override { std::filesystem::remove_all(folder_); }
 
-  std::string write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ + "/" + name) << text;
-    return folder_ + "/" + name;
-  }
   Result<Settings> load(std::vector<std::string> more = {}) {
     std::vector<std::string> arguments = {"--app-id=shop", "--resources-path=" + folder_};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -35,23 +30,6 @@ class SettingsTest : public testing::Test {
       std::filesystem::temp_directory_path() / ("settings_test_" + uuid_v4());
   const LogCapture logged_;
 };
-
-constexpr const char* kHead = "apiVersion: dapr.io/v1alpha1\nkind: ";
-
-TEST_F(SettingsTest, RulesThatAreNotAppliedYetAreSaidAloud) {
-  const std::string config = write("../" + folder_.substr(folder_.rfind('/') + 1) + ".config",
-                                   std::string(kHead) + R"(Configuration
-metadata: {name: strict}
-spec:
-  httpPipeline: {handlers: [{name: guard, type: middleware.http.bearer}]}
-)");
-  ASSERT_TRUE(load({"--config=" + config}));
-  std::filesystem::remove(config);
-  for (const char* words : {"The middleware guard (middleware.http.bearer) of the configuration "
-                            "strict is not applied yet"}) {
-    EXPECT_TRUE(logged_.contains(words)) << words << " is not in " << logged_.text();
-  }
-}
 
 TEST_F(SettingsTest, NothingIsSaidOfWhatNobodyAskedFor) {
   ASSERT_TRUE(load());

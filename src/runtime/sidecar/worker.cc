@@ -72,6 +72,13 @@ invoke::AccessCheck access_check(const access_control::AccessList& list,
   };
 }
 
+/// Requests on their way through a pipeline.
+api::HttpFilter through(middleware::Pipeline& pipeline) {
+  return [&pipeline](net::Request request, middleware::Next next) {
+    return pipeline.run(std::move(request), std::move(next));
+  };
+}
+
 /// Whether apps may be invoked by a header, which no route stands for.
 bool allows_invocation(const api::HttpAccess& access) {
   api::Route route;
@@ -121,8 +128,9 @@ pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry:
   return settings;
 }
 
-actors::Service::Settings actor_settings(Shared& shared) {
+actors::Service::Settings actor_settings(Shared& shared, const resiliency::Policies& policies) {
   actors::Service::Settings settings;
+  settings.policies = &policies;
   settings.identity = shared.settings.identity;
   settings.metrics = &shared.metrics;
   settings.actor_metrics = &shared.actor_metrics;
@@ -144,6 +152,8 @@ std::shared_ptr<net::TlsContext> control_plane_tls(const Shared& shared, std::st
 
 Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),
+      http_pipeline_(middlewares_, shared.settings.configuration.http_pipeline),
+      app_pipeline_(middlewares_, shared.settings.configuration.app_http_pipeline),
       tracer_(make_tracer(shared.settings.configuration)),
       policies_(shared.policies),
       invoke_(invoke_settings(shared, policies_)),
@@ -154,7 +164,7 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),
       jobs_(jobs_settings(shared), scheduler_),
-      actors_(actor_settings(shared), {placement_, scheduler_, state_, invoke_.peers()}),
+      actors_(actor_settings(shared, policies_), {placement_, scheduler_, state_, invoke_.peers()}),
       http_(shared.http_settings, router_, shared.metrics),
       public_http_(shared.public_settings, router_, shared.metrics),
       api_gate_(shared.api_gate, shared.metrics),
@@ -166,6 +176,7 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
   placement_.set_listener(&actors_.life());
   scheduler_.set_actor_receiver(&actors_);
   invoke_.set_resolver(resolver);
+  if (!http_pipeline_.empty()) http_.set_filter(through(http_pipeline_));
   if (shared.access) invoke_.set_access(access_check(*shared.access, shared.metrics.service));
   add_routes();
   add_methods();
@@ -211,6 +222,7 @@ Result<> Worker::open_app() {
   auto options = channel_options(shared_.settings.options);
   options.metrics = &shared_.metrics;
   OUT_TRY(app_, app::make_channel(std::move(options), shared_.gate));
+  if (!app_pipeline_.empty()) app_->set_filter(through(app_pipeline_));
   subscriber_.set_app(app_.get());
   invoke_.set_app(app_.get());
   jobs_.set_app(app_.get());

@@ -14,6 +14,7 @@
 #include "runtime/invoke/service.h"
 #include "runtime/jobs/service.h"
 #include "runtime/metadata/service.h"
+#include "runtime/middleware/pipeline.h"
 #include "runtime/pubsub/outbox.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/subscriber.h"
@@ -79,6 +80,7 @@ class Worker {
   Task<void> close();
 
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
+  middleware::Store& middlewares() noexcept { return middlewares_; }
   invoke::Service& invoke() noexcept { return invoke_; }
   secrets::Service& secrets() noexcept { return secrets_; }
   state::Service& state() noexcept { return state_; }
@@ -98,6 +100,9 @@ class Worker {
   void add_methods();
 
   Shared& shared_;
+  middleware::Store middlewares_;
+  middleware::Pipeline http_pipeline_;
+  middleware::Pipeline app_pipeline_;
   std::unique_ptr<app::Channel> app_;
   telemetry::Tracer tracer_;
   resiliency::Policies policies_;

@@ -1,0 +1,112 @@
+#include <gtest/gtest.h>
+
+#include "base/scope.h"
+#include "components/middleware/registry.h"
+
+namespace outrigger::components::middleware {
+namespace {
+
+/// One middleware, with a handler behind it that says what it was asked.
+class Rig {
+ public:
+  explicit Rig(std::string type, Properties properties) {
+    Metadata metadata{"it", std::move(type), "v1", std::move(properties)};
+    const auto* kind = find_kind(kinds(), metadata.type, metadata.version);
+    OUT_ASSERT(kind != nullptr);
+    made_ = kind->make(metadata, context_);
+  }
+  [[nodiscard]] std::string error() const { return made_ ? "" : made_.error().message(); }
+  net::Response send(std::string target, net::Headers headers = {}) {
+    net::Request request;
+    request.method = "GET";
+    request.target = std::move(target);
+    request.headers = std::move(headers);
+    request.peer = &peer;
+    Next next = [](net::Request passed) { return say(std::move(passed)); };
+    return run_on(loop_, call(made_->get(), std::move(request), std::move(next)));
+  }
+  net::Peer peer{.address = "10.0.0.1:4711"};
+
+ private:
+  static Task<net::Response> say(net::Request request) {
+    net::Response response;
+    response.body = request.target;
+    co_return response;
+  }
+  static Task<net::Response> call(Middleware* one, net::Request request, Next next) {
+    auto response = co_await one->handle(std::move(request), std::move(next));
+    co_return response;
+  }
+  Loop loop_;
+  ComponentContext context_{loop_, "app"};
+  Result<std::unique_ptr<Middleware>> made_ = fail(Code::internal, "not made");
+};
+
+TEST(RouterChecker, LetsThroughWhatMatchesItsRule) {
+  Rig rig("middleware.http.routerchecker", {{"rule", "^/v1.0/(state|invoke)/[a-z]+"}});
+  EXPECT_EQ(rig.send("/v1.0/state/store?x=1").body.whole, "/v1.0/state/store?x=1");
+  const auto refused = rig.send("/v1.0/secrets/store");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.body.whole, "invalid router");
+  EXPECT_TRUE(Rig("middleware.http.routerchecker", {{"rule", "("}})
+                  .error()
+                  .contains("failed to compile rule regexp"));
+}
+
+TEST(RouterAlias, RewritesPathsAndTurnsVariablesIntoParameters) {
+  for (const char* routes :
+       {R"({"/mall/activity/info":"/v1.0/invoke/srv/method/info",)"
+        R"("/mall/activity/{id}/info":"/v1.0/invoke/srv/method/one","/n/{n:[0-9]+}":"/number"})",
+        "/mall/activity/info: /v1.0/invoke/srv/method/info\n"
+        "\"/mall/activity/{id}/info\": '/v1.0/invoke/srv/method/one'\n"
+        "# a comment\n/n/{n:[0-9]+}: /number\n"}) {
+    Rig rig("middleware.http.routeralias", {{"routes", routes}});
+    ASSERT_EQ(rig.error(), "");
+    EXPECT_EQ(rig.send("/mall/activity/info").body.whole, "/v1.0/invoke/srv/method/info");
+    EXPECT_EQ(rig.send("/mall/activity/info?a=1").body.whole, "/v1.0/invoke/srv/method/info?a=1");
+    EXPECT_EQ(rig.send("/mall/activity/a%20b/info").body.whole,
+              "/v1.0/invoke/srv/method/one?id=a+b");
+    EXPECT_EQ(rig.send("/n/42").body.whole, "/number?n=42");
+    EXPECT_EQ(rig.send("/n/x").body.whole, "/n/x");
+    EXPECT_EQ(rig.send("/other%zz").body.whole, "/other%zz");
+  }
+}
+
+TEST(RouterAlias, RefusesRoutesThatAreNone) {
+  for (const char* routes : {"{\"/a\":1}", "{\"/a\":", "nonsense", "{\"/a/{b\":\"/c\"}"}) {
+    EXPECT_NE(Rig("middleware.http.routeralias", {{"routes", routes}}).error(), "") << routes;
+  }
+  Rig old("middleware.http.routeralias", {{"/a", "/b"}, {"/c", "/d"}});
+  EXPECT_EQ(old.send("/c").body.whole, "/d") << "the old way, a property for each route";
+}
+
+TEST(RateLimit, GivesEachClientAndPathItsOwnAllowance) {
+  Rig rig("middleware.http.ratelimit", {{"maxRequestsPerSecond", "2"}});
+  EXPECT_EQ(rig.send("/a").status, 200);
+  const auto last = rig.send("/a?x=1");
+  EXPECT_EQ(last.status, 200);
+  EXPECT_EQ(last.headers.value("X-Rate-Limit-Limit"), "2.00");
+  EXPECT_EQ(last.headers.value("RateLimit-Remaining"), "0");
+  const auto refused = rig.send("/a");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.body.whole, "You have reached maximum request limit.");
+  EXPECT_EQ(refused.headers.value("Retry-After"), "1");
+  EXPECT_EQ(rig.send("/b").status, 200);
+  rig.peer.address = "10.0.0.2:4711";
+  EXPECT_EQ(rig.send("/a").status, 200);
+  EXPECT_EQ(rig.send("/a", {{"X-Forwarded-For", "1.2.3.4, 5.6.7.8"}}).status, 200);
+  for (const char* wrong : {"0", "-1", "many"}) {
+    EXPECT_NE(Rig("middleware.http.ratelimit", {{"maxRequestsPerSecond", wrong}}).error(), "");
+  }
+}
+
+TEST(Bearer, WantsIssuerAndAudience) {
+  EXPECT_NE(Rig("middleware.http.bearer", {{"issuer", "https://here"}}).error(), "");
+  EXPECT_NE(Rig("middleware.http.bearer", {{"audience", "me"}}).error(), "");
+  EXPECT_EQ(
+      Rig("middleware.http.bearer", {{"issuerURL", "https://here"}, {"clientID", "me"}}).error(),
+      "");
+}
+
+}  // namespace
+}  // namespace outrigger::components::middleware

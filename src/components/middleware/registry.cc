@@ -1,0 +1,35 @@
+#include "components/middleware/registry.h"
+
+namespace outrigger::components::middleware {
+
+// Each implementation defines its two functions in its own file.
+using Made = Result<std::unique_ptr<Middleware>>;
+Made make_bearer(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> bearer_fields();
+Made make_rate_limit(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> rate_limit_fields();
+Made make_router_alias(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> router_alias_fields();
+Made make_router_checker(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> router_checker_fields();
+
+namespace {
+constexpr Kind<Middleware> kKinds[] = {
+    {"middleware.http.bearer", "v1", &make_bearer, &bearer_fields},
+    {"middleware.http.ratelimit", "v1", &make_rate_limit, &rate_limit_fields},
+    {"middleware.http.routeralias", "v1", &make_router_alias, &router_alias_fields},
+    {"middleware.http.routerchecker", "v1", &make_router_checker, &router_checker_fields},
+};
+}  // namespace
+
+std::span<const Kind<Middleware>> kinds() noexcept { return kKinds; }
+
+net::Response refusal(int status, std::string text) {
+  net::Response response;
+  response.status = status;
+  response.headers.add("Content-Type", "text/plain; charset=utf-8");
+  response.body = std::move(text);
+  return response;
+}
+
+}  // namespace outrigger::components::middleware

@@ -383,6 +383,35 @@ TEST(Proxy, PassesAConversationThroughToFarAndOwnApplications) {
   }
 }
 
+Task<Conversation> hesitate(Net* net, net::Headers metadata) {
+  net::grpc::Channel channel(*net->client, net->endpoint(net->caller.grpc_server->port));
+  net::grpc::CallOptions options;
+  options.metadata = std::move(metadata);
+  auto stream = channel.stream("/test.Echo/Bidi", std::move(options));
+  (void)co_await sleep_for(150ms);
+  Conversation result;
+  (void)co_await stream->write("late");
+  auto read = co_await stream->read();
+  if (read && *read) result.heard.push_back(**read);
+  if (!read) result.status = net::grpc::to_status(read.error());
+  stream->cancel();
+  stream.reset();
+  co_await channel.drain();
+  co_return result;
+}
+
+TEST(Proxy, DoesNotEndAConversationThatBeginsLaterThanACallMayTake) {
+  Net net;
+  resources::Resiliency document;
+  document.timeouts["DefaultAppTimeoutPolicy"] = 50ms;
+  document.retries["DefaultAppRetryPolicy"] = {.duration = 1ms, .max_retries = 2};
+  net.world.on_loop([&] { net.caller.policies = resiliency::Policies({document}); });
+  const auto talk =
+      net.world.run(hesitate(&net, {{"dapr-app-id", "grpc-app"}, {"dapr-stream", "true"}}));
+  EXPECT_TRUE(talk.status.ok()) << talk.status.message;
+  EXPECT_EQ(talk.heard, std::vector<std::string>{"<late>"});
+}
+
 TEST(Proxy, KeepsStatusDetailsAndTrailers) {
   Net net;
   for (const std::string app : {"grpc-app", "caller"}) {

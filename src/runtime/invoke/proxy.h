@@ -26,7 +26,7 @@ class Proxy final : public net::grpc::Fallback {
   Task<Result<net::Response>> under_policy(resiliency::Policy policy, peers::Target target,
                                            net::Request request, TraceContext trace);
   Task<resiliency::Outcome> attempt_under(peers::Target target, net::Request* request,
-                                          TraceContext trace, bool streaming,
+                                          TraceContext trace,
                                           std::optional<Result<net::Response>>* answer);
   Task<Result<std::string>> locate(peers::Target target);
 

@@ -77,16 +77,21 @@ std::int32_t raw_code(const Result<net::Response>& response, const Status& statu
 
 }  // namespace
 
-// Of a call that says it is a stream, policies see the beginning only, as upstream.
 Task<Result<net::Response>> Proxy::under_policy(resiliency::Policy policy, peers::Target target,
                                                 net::Request request, TraceContext trace) {
-  const bool streaming = is_streaming(request);
-  if (!streaming && policy.repeats()) co_await await_request(request.body);
+  if (is_streaming(request)) {
+    // Policies see the way there only, as upstream: how long such a call lasts, and how it ends, is
+    // a matter of its two ends.
+    std::move_only_function<Task<Result<std::string>>()> look = [&] { return locate(target); };
+    auto found = co_await resiliency::run_under<std::string>(&policy, std::move(look));
+    if (!found) co_return std::unexpected(std::move(found).error());
+    auto response = co_await to_sidecar(std::move(target), std::move(request), std::move(trace));
+    co_return response;
+  }
+  if (policy.repeats()) co_await await_request(request.body);
   std::optional<Result<net::Response>> answer;
   Cancellation* const mine = co_await this_cancellation();
-  resiliency::Attempt attempt = [&] {
-    return attempt_under(target, &request, trace, streaming, &answer);
-  };
+  resiliency::Attempt attempt = [&] { return attempt_under(target, &request, trace, &answer); };
   auto word = co_await policy.run(std::move(attempt));
   if (!word) co_return *std::move(answer);
   if (answer && *answer && (*answer)->body.stream) (*answer)->body.stream->close();
@@ -95,14 +100,14 @@ Task<Result<net::Response>> Proxy::under_policy(resiliency::Policy policy, peers
 }
 
 Task<resiliency::Outcome> Proxy::attempt_under(peers::Target target, net::Request* request,
-                                               TraceContext trace, bool streaming,
+                                               TraceContext trace,
                                                std::optional<Result<net::Response>>* answer) {
   if (*answer && **answer && (**answer)->body.stream) (**answer)->body.stream->close();
   answer->reset();
   resiliency::Outcome outcome;
   outcome.final = request->body.is_stream();
   auto response = co_await to_sidecar(std::move(target), *request, std::move(trace));
-  if (response && !streaming) {
+  if (response) {
     auto known = co_await await_answer(response->body);
     if (!known) {
       response->body.stream->close();

@@ -1,7 +1,6 @@
-#include "control/scheduler/etcd_face.h"
-
 #include <deque>
 
+#include "control/scheduler/etcd_face.h"
 #include "control/scheduler/record.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
 #include "etcd/rpc.pb.h"

@@ -1,5 +1,4 @@
 #include "control/scheduler/record.h"
-
 #include "scheduler_store/stored.pb.h"
 
 namespace outrigger::control::scheduler {

@@ -1,8 +1,7 @@
-#include "runtime/absent/absent.h"
-
 #include "base/strings.h"
 #include "dapr/proto/runtime/v1/ai.pb.h"
 #include "dapr/proto/runtime/v1/binding.pb.h"
+#include "runtime/absent/absent.h"
 #include "runtime/api/render.h"
 
 namespace outrigger::runtime::absent {

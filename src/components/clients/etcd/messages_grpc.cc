@@ -1,5 +1,4 @@
 #include "components/clients/etcd/messages.h"
-
 #include "etcd/rpc.pb.h"
 
 namespace outrigger::components::etcd {

@@ -45,9 +45,19 @@ Task<Result<std::optional<stores::Item>>> ActorState::get(ActorRef actor, std::s
   const std::string partition = settings_.app_id + "||" + actor.key();
   request.metadata.insert_or_assign(std::string(kPartitionKey), partition);
   request.key = partition + "||" + key;
-  auto item = co_await (*store)->store().get(std::move(request)).under(claim->cancellation());
+  const resiliency::Policy policy = policy_of(**store);
+  std::move_only_function<Task<Result<std::optional<stores::Item>>>()> ask = [&store, &request] {
+    return (*store)->store().get(request);
+  };
+  auto item = co_await resiliency::run_under(&policy, std::move(ask)).under(claim->cancellation());
   if (!item) co_return fail(state_get_failed(of_store(item.error())));
   co_return item;
+}
+
+resiliency::Policy ActorState::policy_of(const state::OpenStore& store) const {
+  return resiliency::component_policy(settings_.policies, store.name(),
+                                      resiliency::ComponentKind::state,
+                                      resiliency::Direction::outbound);
 }
 
 Task<Result<bool>> ActorState::is_active(ActorRef actor) {
@@ -86,7 +96,11 @@ Task<Result<>> ActorState::apply(std::shared_ptr<state::OpenStore> store,
   if (limit && request.operations.size() > *limit) {
     co_return plain("the transaction contains more operations than supported by the state store");
   }
-  auto done = co_await transactional.multi(std::move(request));
+  const resiliency::Policy policy = policy_of(*store);
+  std::move_only_function<Task<Result<>>()> multi = [&transactional, &request] {
+    return transactional.multi(request);
+  };
+  auto done = co_await resiliency::run_under(&policy, std::move(multi));
   if (!done) co_return fail(of_store(done.error()));
   co_return Result<>();
 }

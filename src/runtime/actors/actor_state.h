@@ -29,6 +29,8 @@ class ActorState {
     std::string app_id;
     /// Feature ActorStateTTL.
     bool ttl = false;
+    /// Must outlive the object; nullptr: there are none.
+    const resiliency::Policies* policies = nullptr;
   };
   /// All must outlive this object.
   ActorState(Settings settings, state::Service& stores, placement::Service& where, Router& router)
@@ -48,6 +50,7 @@ class ActorState {
       const ActorRef& actor, std::vector<StateOperation> operations) const;
   Task<Result<>> apply(std::shared_ptr<state::OpenStore> store,
                        components::state::TransactionRequest request);
+  [[nodiscard]] resiliency::Policy policy_of(const state::OpenStore& store) const;
   Task<Result<bool>> is_active(ActorRef actor);
 
   Settings settings_;

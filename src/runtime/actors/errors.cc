@@ -8,6 +8,7 @@ namespace {
 // Never shown: they mark what an error means to the parts of this folder.
 constexpr std::string_view kWrapped = "actors.wrapped";
 constexpr std::string_view kClosed = "actors.closed";
+constexpr std::string_view kMethodMissing = "actor method not found: ";
 
 Error api(Code code, int http_status, std::string_view tag, std::string message) {
   return Error(code, tag, std::move(message)).with_http_status(http_status);
@@ -124,6 +125,18 @@ Error bad_request(std::string_view why) {
 
 Error actor_closed(std::string_view method) {
   return {Code::unavailable, kClosed, "actor is closed, cannot handle " + std::string(method)};
+}
+
+Error method_missing(std::string_view method) {
+  return {Code::unknown, std::string(kMethodMissing) + std::string(method)};
+}
+
+bool is_method_missing(const Error& error) noexcept {
+  std::string_view text(error.message());
+  // As another sidecar says it.
+  constexpr std::string_view kRemote = "error invoke actor method: ";
+  if (text.starts_with(kRemote)) text.remove_prefix(kRemote.size());
+  return text.starts_with(kMethodMissing);
 }
 
 bool is_closed(const Error& error) noexcept { return error.tag() == kClosed; }

@@ -39,6 +39,10 @@ inline constexpr std::string_view kMoved = "remote actor moved";
 [[nodiscard]] Error malformed_request(std::string_view why);
 [[nodiscard]] Error bad_request(std::string_view why);
 
+/// The application does not know the method, which it will not learn: no policy asks again.
+[[nodiscard]] Error method_missing(std::string_view method);
+[[nodiscard]] bool is_method_missing(const Error& error) noexcept;
+
 /// The actor is being deactivated, or its type is not hosted any more: to be asked again, perhaps
 /// elsewhere.
 [[nodiscard]] Error actor_closed(std::string_view method);

@@ -34,8 +34,14 @@ class FakeApp final : public Callbacks {
     --inside[call->actor.key()];
     note("end " + name);
     if (!ended) co_return std::unexpected(ended.error());
+    if (!refusals.empty()) {
+      Error first = std::move(refusals.front());
+      refusals.erase(refusals.begin());
+      co_return fail(std::move(first));
+    }
     Reply reply;
     reply.status = 200;
+    if (shows_error) reply.headers.add(kErrorHeader, "true");
     co_return reply;
   }
   Task<Result<Fired>> fire(ReminderPtr reminder, std::string) override {
@@ -72,6 +78,8 @@ class FakeApp final : public Callbacks {
   std::set<std::string> holding;   ///< Methods, timers and reminders that wait for release().
   std::set<std::string> failing;   ///< Timers and reminders.
   std::set<std::string> unwanted;  ///< The same: they are cancelled.
+  std::vector<Error> refusals;     ///< How the next methods fail, one after the other.
+  bool shows_error = false;        ///< Methods say by a header that they have failed.
   bool slow_to_deactivate = false;
   Signal released;
   Signal told;  ///< Something has been noted.

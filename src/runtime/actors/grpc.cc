@@ -61,7 +61,7 @@ Task<Result<std::string>> call_actor(Service& service, Call& call, std::string m
   invocation->request.metadata.set("Dapr-API-Call", "true");
   invocation->request.body = net::Body(std::move(*request.mutable_data()));
   invocation->trace = api::trace_of(call);
-  auto reply = co_await service.call(std::move(invocation));
+  auto reply = co_await service.invoke(std::move(invocation));
   if (!reply) {
     Error& error = reply.error();
     if (is_wrapped(error)) co_return fail(error.code(), error.message());

@@ -84,7 +84,7 @@ Task<net::Response> call_actor(Service& service, HttpCall& call) {
   request.metadata.add("Dapr-Api-Call", "true");
   request.body = net::Body(*std::move(body));
   invocation->trace = call.trace;
-  auto reply = co_await service.call(std::move(invocation));
+  auto reply = co_await service.invoke(std::move(invocation));
   if (!reply) co_return invoke_error(reply.error());
   co_return invoke_reply(*std::move(reply));
 }

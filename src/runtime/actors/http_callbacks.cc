@@ -48,7 +48,7 @@ Task<Result<Reply>> HttpCallbacks::put(ActorRef actor, invoke::RequestView view,
   if (!content) {
     co_return fail(Code::unknown, "failed to read response data: " + content.error().message());
   }
-  if (reply->status == 404) co_return fail(Code::unknown, "actor method not found: " + path);
+  if (reply->status == 404) co_return fail(method_missing(path));
   if (reply->status != 200) co_return unexpected_status(reply->status, *content);
   reply->body = net::Body(*std::move(content));
   co_return reply;

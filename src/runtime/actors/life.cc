@@ -17,6 +17,25 @@ constexpr Duration kIdleMin = std::chrono::milliseconds(1);
 // Actors that are looked at without a pause.
 constexpr std::size_t kHaltStride = 512;
 
+template <class T>
+Task<Result<T>> run_limited(const resiliency::Policy* policy,
+                            std::move_only_function<Task<Result<T>>()> callback) {
+  auto answer = co_await resiliency::run_under(policy, std::move(callback));
+  if (!answer && answer.error().code() == Code::deadline_exceeded) {
+    co_return fail(std::move(answer).error().with_code(Code::unknown));
+  }
+  co_return answer;
+}
+
+/// The callback, for as long as the policy has it. Whoever called is told of a time-out as of any
+/// failure of the actor.
+template <class T>
+Task<Result<T>> run_turn(const resiliency::Policy* policy,
+                         std::move_only_function<Task<Result<T>>()> callback) {
+  if (policy->empty()) return callback();
+  return run_limited(policy, std::move(callback));
+}
+
 }  // namespace
 
 struct Life::Type {
@@ -117,13 +136,21 @@ std::vector<Life::Count> Life::counts() const {
   return counts;
 }
 
+resiliency::Policy Life::turn_policy(const ActorRef& actor) const {
+  if (settings_.policies == nullptr) return {};
+  return settings_.policies->actor_turn(actor.type, actor.id);
+}
+
 Task<Result<Reply>> Life::call(InvocationPtr call) {
   Stay stay(*this);
   const std::string_view id = call->request.metadata.value(kReentrancyHeader);
   auto entered = co_await enter(&stay, &call->actor, id, call->request.method);
   if (!entered) co_return std::unexpected(std::move(entered).error());
-  auto reply =
-      co_await stay.callbacks().invoke(call, stay.reentrancy_id).under(stay.cancellation());
+  const resiliency::Policy policy = turn_policy(call->actor);
+  std::move_only_function<Task<Result<Reply>>()> invoke = [&stay, &call] {
+    return stay.callbacks().invoke(call, stay.reentrancy_id);
+  };
+  auto reply = co_await run_turn(&policy, std::move(invoke)).under(stay.cancellation());
   if (!reply && stay.ousted()) co_return fail(actor_closed(call->request.method));
   co_return reply;
 }
@@ -133,8 +160,11 @@ Task<Result<Fired>> Life::fire(ReminderPtr reminder) {
   const std::string method = (reminder->is_timer ? "timer/" : "remind/") + reminder->name;
   auto entered = co_await enter(&stay, &reminder->actor, std::string_view(), method);
   if (!entered) co_return std::unexpected(std::move(entered).error());
-  auto fired =
-      co_await stay.callbacks().fire(reminder, stay.reentrancy_id).under(stay.cancellation());
+  const resiliency::Policy policy = turn_policy(reminder->actor);
+  std::move_only_function<Task<Result<Fired>>()> fire = [&stay, &reminder] {
+    return stay.callbacks().fire(reminder, stay.reentrancy_id);
+  };
+  auto fired = co_await run_turn(&policy, std::move(fire)).under(stay.cancellation());
   if (!fired && stay.ousted()) co_return fail(actor_closed(method));
   if (!fired) {
     log.error("Error executing ", reminder->is_timer ? "timer" : "reminder", " for actor ",

@@ -12,6 +12,7 @@
 #include "runtime/actors/table.h"
 #include "runtime/actors/turns.h"
 #include "runtime/placement/service.h"
+#include "runtime/resiliency/policies.h"
 
 namespace outrigger::runtime::actors {
 
@@ -25,6 +26,8 @@ class Life final : public placement::Listener {
     Duration deactivation_limit = std::chrono::seconds(5);
     /// Deactivations at a time.
     std::size_t deactivations_max = 64;
+    /// How long a turn may take; must outlive the object. nullptr: as long as it takes.
+    const resiliency::Policies* policies = nullptr;
   };
   /// `metrics` must outlive this object.
   Life(Settings settings, const ActorMetrics& metrics);
@@ -64,6 +67,7 @@ class Life final : public placement::Listener {
   using TypeIndex = Table::TypeIndex;
 
   [[nodiscard]] Type* find_type(std::string_view name) noexcept;
+  [[nodiscard]] resiliency::Policy turn_policy(const ActorRef& actor) const;
   Task<Result<>> enter(Stay* stay, const ActorRef* actor, std::string_view reentrancy_id,
                        std::string method);
   void leave(Table::Actor& actor, Turns::Turn& turn) noexcept;

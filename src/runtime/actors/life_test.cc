@@ -13,9 +13,10 @@ using testing::FakeApp;
 using testing::invocation;
 
 struct World {
-  explicit World(Duration limit = 30s) {
+  explicit World(Duration limit = 30s, const resiliency::Policies* policies = nullptr) {
     Life::Settings settings;
     settings.deactivation_limit = limit;
+    settings.policies = policies;
     life = std::make_unique<Life>(settings, metrics);
   }
   void host(std::string type, TypeSettings settings = {}) { life->add_type(type, settings, &app); }
@@ -267,6 +268,31 @@ TEST(Life, WhoGivesUpWaitingLeavesTheTurnToTheNext) {
     EXPECT_EQ(w.ends["next"], "ok");
   });
   EXPECT_EQ(std::ranges::count(world.app.seen, "begin cat||1/gives-up"), 0);
+}
+
+TEST(Life, ATurnThatTakesTooLongEndsAndTheNextBegins) {
+  resources::Resiliency document;
+  document.timeouts["fast"] = 20ms;
+  document.actors["cat"].policies.timeout = "fast";
+  const resiliency::Policies policies({document});
+  World world(30s, &policies);
+  world.host("cat");
+  world.host("dog");
+  world.app.holding = {"slow", "r"};
+  world.play([](World& w) -> Task<void> {
+    w.scope.spawn(w.call(invocation("1", "slow")));
+    w.scope.spawn(w.call(invocation("1", "next")));
+    co_await w.wait_end("next");
+    EXPECT_EQ(w.ends["slow"], "context deadline exceeded");
+    EXPECT_EQ(w.ends["next"], "ok");
+    auto reminder = std::make_shared<Reminder>();
+    reminder->actor = {"cat", "1"};
+    reminder->name = "r";
+    const auto fired = co_await w.life->fire(reminder);
+    EXPECT_EQ(fired.error().message(), "context deadline exceeded");
+    // A plain failure, which clients of both APIs are told as such.
+    EXPECT_EQ(fired.error().code(), Code::unknown);
+  });
 }
 
 }  // namespace

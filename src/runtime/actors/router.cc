@@ -28,6 +28,11 @@ Duration Router::pause_after(int attempt) const noexcept {
   return std::min(pause, settings_.last_pause);
 }
 
+bool Router::is_unreachable(const Error& error, const ActorRef& actor) const {
+  if (error.code() != Code::unavailable) return false;
+  return settings_.policies == nullptr || !settings_.policies->names_actor(actor.type);
+}
+
 Task<Result<placement::Claim>> Router::claim(const ActorRef* actor) {
   auto now = where_.claim_now(actor->type, actor->id, co_await this_cancellation());
   if (now) co_return std::move(*now);
@@ -93,7 +98,7 @@ Task<Router::Attempt<Reply>> Router::call_once(InvocationPtr call, int attempt) 
   if (done.result || (caller != nullptr && caller->requested())) co_return done;
   const Error& error = done.result.error();
   const bool moved = error.code() == Code::internal && is_moved(error);
-  if (error.code() != Code::unavailable && !moved) co_return done;
+  if (!is_unreachable(error, call->actor) && !moved) co_return done;
   done.again = true;
   done.result = fail(wrapped("failed to invoke target " + where.address + " after " +
                                  std::to_string(attempt) + " retries. Error: ",
@@ -138,7 +143,7 @@ Task<Router::Attempt<Fired>> Router::fire_once(ReminderPtr reminder) {
     Attempt<Fired> cancelled{Fired::cancelled, false};
     co_return cancelled;
   }
-  const bool again = is_moved(sent.error()) || sent.error().code() == Code::unavailable;
+  const bool again = is_moved(sent.error()) || is_unreachable(sent.error(), reminder->actor);
   Attempt<Fired> failed{fail(std::move(sent).error()),
                         again && (caller == nullptr || !caller->requested())};
   co_return failed;

@@ -22,6 +22,9 @@ class Router {
     int retries_max = 7;
     Duration first_pause = std::chrono::milliseconds(50);
     Duration last_pause = std::chrono::seconds(1);
+    /// A sidecar that cannot be reached is not tried again if a document names the type: its
+    /// policy says what is done. Must outlive the object; nullptr: no document does.
+    const resiliency::Policies* policies = nullptr;
   };
   /// Both must outlive this object.
   Router(Settings settings, placement::Service& where, PeerCaller& peers);
@@ -51,6 +54,7 @@ class Router {
   Task<Attempt<Reply>> call_once(InvocationPtr call, int attempt);
   Task<Attempt<Fired>> fire_once(ReminderPtr reminder);
   Task<Result<placement::Claim>> claim(const ActorRef* actor);
+  [[nodiscard]] bool is_unreachable(const Error& error, const ActorRef& actor) const;
   [[nodiscard]] Duration pause_after(int attempt) const noexcept;
 
   Settings settings_;

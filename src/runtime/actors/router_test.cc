@@ -22,8 +22,9 @@ Error gone() { return {Code::unavailable, "dial there:1: connect: connection ref
 
 /// One loop of a sidecar that hosts cats, wherever placement says that they live.
 struct World {
-  World() {
+  explicit World(const resiliency::Policies* policies = nullptr) {
     Router::Settings settings;
+    settings.policies = policies;
     settings.retries_max = 3;
     settings.first_pause = settings.last_pause = Duration::zero();
     router = std::make_unique<Router>(settings, where, peers);
@@ -165,6 +166,25 @@ TEST(Router, APeerThatIsGoneIsTriedSoOftenAndNotForEver) {
     EXPECT_EQ(w.ends["m"],
               "failed to invoke target there:1 after 3 retries. Error: rpc error: code = "
               "Unavailable desc = dial there:1: connect: connection refused");
+  });
+}
+
+TEST(Router, APeerThatIsGoneIsLeftToThePolicyOfItsTypeWhatHasMovedIsNot) {
+  resources::Resiliency document;
+  document.actors["cat"].policies.retry = "often";
+  const resiliency::Policies policies({document});
+  World world(&policies);
+  world.peers.refuse("there:1", gone());
+  world.peers.refuse("there:1", moved());
+  world.peers.refuse("there:1", gone());
+  world.play([](World& w) -> Task<void> {
+    co_await w.live_at(kThere);
+    co_await w.call(invocation("1", "m"));
+    EXPECT_EQ(w.peers.sent.size(), 1U);
+    co_await w.call(invocation("1", "n"));
+    EXPECT_EQ(w.peers.sent.size(), 3U);
+    co_await w.call(invocation("1", "o"));
+    EXPECT_EQ(w.ends["o"], "ok");
   });
 }
 

@@ -18,10 +18,23 @@ Task<Result<>> remove_there(Timers* timers, ActorRef actor, std::string name) {
   co_return Result<>();
 }
 
+Life::Settings life_settings(const Service::Settings& settings) {
+  Life::Settings life = settings.life;
+  life.policies = settings.policies;
+  return life;
+}
+
+Router::Settings router_settings(const Service::Settings& settings) {
+  Router::Settings router = settings.router;
+  router.policies = settings.policies;
+  return router;
+}
+
 ActorState::Settings state_settings(const Service::Settings& settings) {
   ActorState::Settings state;
   state.app_id = settings.identity.app_id;
   state.ttl = settings.state_ttl;
+  state.policies = settings.policies;
   return state;
 }
 
@@ -29,9 +42,9 @@ ActorState::Settings state_settings(const Service::Settings& settings) {
 
 Service::Service(Settings settings, Parts parts)
     : settings_(std::move(settings)),
-      life_(settings_.life, *settings_.actor_metrics),
+      life_(life_settings(settings_), *settings_.actor_metrics),
       peers_(parts.peers, settings_.identity.app_namespace, settings_.message_bytes_max),
-      router_(settings_.router, parts.placement, peers_),
+      router_(router_settings(settings_), parts.placement, peers_),
       http_(*settings_.metrics, settings_.identity),
       stream_(*settings_.streams),
       state_(state_settings(settings_), parts.state, parts.placement, router_),
@@ -78,6 +91,36 @@ Result<> Service::admit_peer() const {
 Result<> Service::check_hosted(std::string_view type) const {
   if (life_.has_type(type)) return {};
   return fail(reminder_not_hosted());
+}
+
+Task<Result<Reply>> Service::invoke(InvocationPtr call) {
+  resiliency::Policy policy;
+  if (settings_.policies != nullptr) {
+    policy = settings_.policies->actor_call(call->actor.type, call->actor.id);
+  }
+  if (policy.empty()) {
+    auto once = co_await this->call(std::move(call));
+    co_return once;
+  }
+  std::optional<Result<Reply>> reply;
+  resiliency::Attempt attempt = [this, &call, &reply] { return this->attempt(call, &reply); };
+  auto word = co_await policy.run(std::move(attempt));
+  if (word) co_return std::unexpected(*std::move(word));
+  co_return *std::move(reply);
+}
+
+Task<resiliency::Outcome> Service::attempt(InvocationPtr call,
+                                           std::optional<Result<Reply>>* reply) {
+  auto got = co_await this->call(std::move(call));
+  resiliency::Outcome outcome;
+  if (!got) {
+    outcome.error = got.error();
+    outcome.final = closed_ || is_method_missing(got.error());
+  } else if (got->headers.contains(kErrorHeader)) {
+    outcome.error = Error(Code::unknown, "the actor's method has failed");
+  }
+  reply->emplace(std::move(got));
+  co_return outcome;
 }
 
 Task<Result<Reply>> Service::call(InvocationPtr call) {

@@ -26,6 +26,8 @@ class Service final : public scheduler::Receiver {
     bool state_ttl = false;
     /// There is a placement service.
     bool enabled = false;
+    /// Of this loop; must outlive the service. nullptr: the built-in ones.
+    const resiliency::Policies* policies = nullptr;
     Life::Settings life;
     Router::Settings router;
   };
@@ -60,6 +62,9 @@ class Service final : public scheduler::Receiver {
 
   /// @name After admit()
   /// @{
+  /// For a client: as often as a Resiliency document has it.
+  Task<Result<Reply>> invoke(InvocationPtr call);
+  /// Once, for a sidecar.
   Task<Result<Reply>> call(InvocationPtr call);
   Task<Result<Fired>> fire(ReminderPtr reminder);
   [[nodiscard]] ActorState& state() noexcept { return state_; }
@@ -93,6 +98,8 @@ class Service final : public scheduler::Receiver {
   Task<void> close();
 
  private:
+  Task<resiliency::Outcome> attempt(InvocationPtr call, std::optional<Result<Reply>>* reply);
+
   Settings settings_;
   Life life_;
   GrpcPeerCaller peers_;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/actors/errors.h"
 #include "runtime/actors/fakes_testing.h"
 #include "runtime/actors/service_testing.h"
 
@@ -21,6 +22,7 @@ constexpr int kActors = 16;
 struct World {
   Loops loops{kLoops};
   Whole whole;
+  resiliency::Policies policies;
   FakeApp apps[kLoops];
   std::vector<std::unique_ptr<Side>> sides{kLoops};
 
@@ -31,7 +33,9 @@ struct World {
     co_await run_on_all(loops, std::move(connect));
   }
   Task<void> make_side(unsigned i) {
-    sides[i] = std::make_unique<Side>(whole.settings());
+    auto settings = whole.settings();
+    settings.policies = &policies;
+    sides[i] = std::make_unique<Side>(settings);
     sides[i]->actors.life().add_type("cat", {}, &apps[i]);
     const std::map<std::string, placement::Location> homes{{"cat", {"me:1", "app", true}}};
     std::vector<std::string> types{"cat"};
@@ -75,8 +79,9 @@ struct World {
   }
 };
 
-void with_world(Task<void> (*scenario)(World&)) {
+void with_world(Task<void> (*scenario)(World&), resiliency::Policies policies = {}) {
   World world;
+  world.policies = std::move(policies);
   std::promise<void> done;
   Scope scope;
   auto life = [](World* w, Task<void> (*inner)(World&), std::promise<void>* end) -> Task<void> {
@@ -207,6 +212,63 @@ Task<void> is_triggered(World& w) {
   EXPECT_EQ(co_await here.trigger(std::move(late)), scheduler::Outcome::failed);
 }
 TEST(ActorService, TheSchedulerHearsWhatBecameOfAReminder) { with_world(is_triggered); }
+
+resiliency::Policies for_cats(resources::PolicyNames names) {
+  resources::Resiliency document;
+  document.retries["often"] = {.duration = std::chrono::milliseconds(1), .max_retries = 5};
+  document.circuit_breakers["fuse"] = {.trip = "consecutiveFailures >= 2"};
+  document.actors["cat"].policies = std::move(names);
+  return resiliency::Policies({document});
+}
+
+/// What the client gets: "ok" or the message.
+Task<std::string> invoke(World* w) {
+  auto reply = co_await w->sides[0]->actors.invoke(testing::invocation("1", "m"));
+  co_return reply ? std::string("ok") : reply.error().message();
+}
+std::ptrdiff_t tries(World& w) {
+  return w.apps[0].count("begin cat||1/m") + w.apps[1].count("begin cat||1/m");
+}
+Error broken() { return {Code::unknown, "error from actor service: (500) "}; }
+void refuse(World& w, const std::vector<Error>& errors) {
+  for (FakeApp& app : w.apps) app.refusals = errors;
+}
+
+Task<void> retries(World& w) {
+  refuse(w, {broken(), broken(), broken()});
+  EXPECT_EQ(co_await invoke(&w), "ok");
+  EXPECT_EQ(tries(w), 4);
+  for (FakeApp& app : w.apps) app.shows_error = true;
+  EXPECT_EQ(co_await invoke(&w), "ok");
+  EXPECT_EQ(tries(w), 10);
+}
+TEST(ActorService, AClientsCallIsMadeAsOftenAsThePolicyHasIt) {
+  with_world(retries, for_cats({.retry = "often"}));
+}
+
+Task<void> misses(World& w) {
+  const std::vector<Error> errors{method_missing("actors/cat/1/method/m")};
+  refuse(w, errors);
+  EXPECT_EQ(co_await invoke(&w), "actor method not found: actors/cat/1/method/m");
+  EXPECT_EQ(tries(w), 1);
+}
+TEST(ActorService, AMethodThatIsNotThereIsNotAskedForAgain) {
+  with_world(misses, for_cats({.retry = "often"}));
+}
+
+Task<void> breaks(World& w) {
+  refuse(w, {broken(), broken()});
+  EXPECT_EQ(co_await invoke(&w), broken().message());
+  EXPECT_EQ(co_await invoke(&w), broken().message());
+  EXPECT_EQ(co_await invoke(&w), "circuit breaker is open");
+  EXPECT_EQ(tries(w), 2);
+  // Another sidecar's policy has admitted what it sends.
+  auto reply = co_await w.sides[0]->actors.call(testing::invocation("1", "m"));
+  EXPECT_TRUE(reply);
+}
+TEST(ActorService, AnOpenBreakerSparesTheActor) {
+  with_world(breaks, for_cats({.circuit_breaker = "fuse"}));
+}
 
 }  // namespace
 }  // namespace outrigger::runtime::actors

@@ -1,4 +1,5 @@
 #include "dapr/proto/runtime/v1/actors.pb.h"
+#include "runtime/actors/errors.h"
 #include "runtime/actors/streams.h"
 
 namespace outrigger::runtime::actors {
@@ -21,7 +22,7 @@ Result<Answer> read(const Result<std::string>& bytes, std::string_view method) {
   if (!answer.has_request_failed()) return answer;
   const auto& failed = answer.request_failed();
   if (failed.code() == kNotFound && !method.empty()) {
-    return plain("actor method not found: " + std::string(method));
+    return fail(method_missing(method));
   }
   return plain("error from actor service: " + failed.message());
 }

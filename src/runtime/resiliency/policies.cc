@@ -48,6 +48,10 @@ const std::array<BuiltInPolicy, 5>& built_ins() {
   return all;
 }
 
+// Targets whose breakers are kept, and the name of all others together.
+constexpr std::size_t kTargetsMax = 10'000;
+const std::string kOtherTargets = "other";
+
 // What overrides a built-in policy does not retry less.
 constexpr std::int64_t kBuiltInRetriesMin = 3;
 
@@ -167,7 +171,11 @@ Breakers& Policies::Impl::breakers_of(const std::string& target, std::int32_t ke
     if (found != breakers.end()) return *found->second;
   }
   const std::lock_guard lock(mutex);
-  auto& slot = breakers[target];
+  const auto found = breakers.find(target);
+  if (found != breakers.end()) return *found->second;
+  // Where defaults apply clients choose the names: all above share their breakers by key.
+  const std::string& kept = breakers.size() < kTargetsMax ? target : kOtherTargets;
+  auto& slot = breakers[kept];
   if (!slot) slot = std::make_unique<Breakers>(static_cast<std::size_t>(kept_max));
   return *slot;
 }

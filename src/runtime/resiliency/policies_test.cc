@@ -121,6 +121,18 @@ TEST(Policies, ActorsHaveBreakersByTypeOrById) {
   EXPECT_EQ(keys, (std::vector<std::string>{"I-2", "I-3", "T"})) << "the cache keeps two";
 }
 
+TEST(Policies, AppsThatClientsMakeUpDoNotFillTheMemory) {
+  Resiliency document;
+  document.circuit_breakers["DefaultAppCircuitBreakerPolicy"] = {};
+  const Policies policies({document});
+  for (int n = 0; n < 10'200; ++n) {
+    EXPECT_FALSE(policies.app("app" + std::to_string(n), "m").empty());
+  }
+  // The last 100 of those that share a place.
+  EXPECT_EQ(policies.breakers().size(), 10'100U);
+  EXPECT_EQ(policies.breakers().back().target, "other");
+}
+
 TEST(Policies, AreCountedUnderUpstreamsNames) {
   telemetry::Registry registry({.app_id = "me"});
   Metrics metrics(registry);

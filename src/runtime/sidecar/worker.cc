@@ -29,11 +29,19 @@ net::grpc::ServiceOptions service_options(const Settings& settings) {
 /// TLS with other sidecars, for one loop, which remembers what it was given.
 class PeerTls {
  public:
+  // Clients choose the names. What is above is asked for with each call.
+  static constexpr std::size_t kRememberedMax = 200;
+
   explicit PeerTls(security::identity::Contexts& contexts) : contexts_(&contexts) {}
   std::shared_ptr<net::TlsContext> operator()(const peers::Target& target) {
-    auto& context = known_[target.app_namespace][target.app_id];
-    if (!context) {
-      context = contexts_->client_of_path("/ns/" + target.app_namespace + "/" + target.app_id);
+    if (const auto space = known_.find(target.app_namespace); space != known_.end()) {
+      const auto found = space->second.find(target.app_id);
+      if (found != space->second.end()) return found->second;
+    }
+    auto context = contexts_->client_of_path("/ns/" + target.app_namespace + "/" + target.app_id);
+    if (remembered_ < kRememberedMax) {
+      ++remembered_;
+      known_[target.app_namespace].emplace(target.app_id, context);
     }
     return context;
   }
@@ -42,6 +50,7 @@ class PeerTls {
   security::identity::Contexts* contexts_;
   std::unordered_map<std::string, std::unordered_map<std::string, std::shared_ptr<net::TlsContext>>>
       known_;
+  std::size_t remembered_ = 0;
 };
 
 invoke::Service::Settings invoke_settings(const Shared& shared,

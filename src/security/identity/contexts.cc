@@ -50,6 +50,9 @@ net::TlsOptions client_options(const Credentials& credentials, std::string name,
 }  // namespace
 
 Result<std::unique_ptr<Contexts>> Contexts::make(Credentials credentials) {
+  if (credentials.anchors_pem.empty()) {
+    return fail(Code::invalid_argument, "credentials without trust anchors");
+  }
   std::unique_ptr<Contexts> made(new Contexts());
   OUT_TRY(made->server_, net::TlsContext::server(server_options(credentials)));
   made->credentials_ = std::move(credentials);
@@ -79,13 +82,11 @@ std::shared_ptr<net::TlsContext> Contexts::client(
     std::map<std::string, std::shared_ptr<net::TlsContext>>& known, const std::string& name,
     bool whole) {
   const std::lock_guard lock(mutex_);
-  auto& context = known[name];
-  if (!context) {
-    auto made = net::TlsContext::client(client_options(credentials_, name, whole));
-    OUT_ASSERT(made.has_value());  // A server was made of the same credentials.
-    context = *std::move(made);
-  }
-  return context;
+  if (const auto found = known.find(name); found != known.end()) return found->second;
+  auto made = net::TlsContext::client(client_options(credentials_, name, whole));
+  OUT_ASSERT(made.has_value());  // A server was made of the same credentials.
+  if (known.size() < kKeptMax) known.emplace(name, *made);
+  return *std::move(made);
 }
 
 std::shared_ptr<net::TlsContext> Contexts::client_of(const std::string& id) {

@@ -11,9 +11,13 @@
 namespace outrigger::security::identity {
 
 /// TLS with a SPIFFE identity, both sides showing theirs. The contexts that it gives stay the same
-/// objects when the credentials are renewed. Any thread.
+/// objects when the credentials are renewed, but for those of clients beyond kKeptMax, which are
+/// made anew each time. Any thread.
 class Contexts {
  public:
+  /// Some 20 KB each.
+  static constexpr std::size_t kKeptMax = 10'000;
+
   /// Code::invalid_argument if they are no credentials.
   static Result<std::unique_ptr<Contexts>> make(Credentials credentials);
   /// New connections use these from now on. After an error all is as it was.

@@ -68,6 +68,10 @@ Task<Result<std::string>> get_metadata(Service& service) {
   }
   const auto extended = service.extended();
   reply.mutable_extended_metadata()->insert(extended.begin(), extended.end());
+  if (!facts->breakers.empty()) {
+    reply.mutable_extended_metadata()->insert(
+        {std::string(kBreakers), breakers_json(facts->breakers)});
+  }
   fill_subscriptions(*facts, reply);
   for (const std::string& name : facts->http_endpoints) {
     reply.add_http_endpoints()->set_name(name);

@@ -142,6 +142,7 @@ Task<net::Response> get_metadata(Service& service) {
     out.end_object();
   }
   write_names(out, "resiliencies", facts->resiliencies);
+  if (!facts->breakers.empty()) out.raw_member(kBreakers, breakers_json(facts->breakers));
   out.end_object();
   co_return api::json_response(200, std::move(body));
 }

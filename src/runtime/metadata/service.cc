@@ -1,5 +1,7 @@
 #include "runtime/metadata/service.h"
 
+#include "base/json.h"
+
 namespace outrigger::runtime::metadata {
 
 void Service::publish(std::shared_ptr<const Facts> facts) {
@@ -28,6 +30,18 @@ std::map<std::string, std::string> Service::extended() const {
   auto all = extended_;
   all["daprRuntimeVersion"] = facts_->runtime_version;
   return all;
+}
+
+std::string breakers_json(const std::vector<BreakerFacts>& breakers) {
+  std::string text;
+  json::Writer out(text);
+  out.begin_array();
+  for (const BreakerFacts& breaker : breakers) {
+    out.begin_object().member("target", breaker.target).member("name", breaker.key);
+    out.member("state", breaker.state).end_object();
+  }
+  out.end_array();
+  return text;
 }
 
 }  // namespace outrigger::runtime::metadata

@@ -50,6 +50,11 @@ struct ActorFacts {
   std::string placement = "placement: disconnected";
   std::vector<Count> active;
 };
+/// A circuit breaker that was used, in the words of the metrics: "app_orders", "orders:checkout",
+/// "half-open".
+struct BreakerFacts {
+  std::string target, key, state;
+};
 /// Everything but the extended metadata that API callers set. Immutable once published.
 struct Facts {
   std::string app_id, runtime_version;
@@ -61,7 +66,14 @@ struct Facts {
   ActorFacts actors;
   /// The schedulers that are known; empty if none is.
   std::vector<std::string> scheduler_addresses;
+  /// Not in upstream's answer: left out if it is empty.
+  std::vector<BreakerFacts> breakers;
 };
+/// As the JSON list that clients of both APIs see.
+[[nodiscard]] std::string breakers_json(const std::vector<BreakerFacts>& breakers);
+/// Its name: a member of the HTTP answer, and an entry of the extended metadata over gRPC, whose
+/// message has no other place for it. Of an entry that a client has set so, the client's is shown.
+inline constexpr std::string_view kBreakers = "circuitBreakers";
 
 /// One for the process; any thread.
 class Service {

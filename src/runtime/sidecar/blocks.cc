@@ -399,6 +399,10 @@ Task<void> Blocks::publish_facts() {
   for (const auto& resiliency : settings.resources.resiliencies) {
     facts->resiliencies.push_back(resiliency.name);
   }
+  for (auto& breaker : shared_.policies.breakers()) {
+    facts->breakers.push_back({std::move(breaker.target), std::move(breaker.key),
+                               std::string(resiliency::to_string(breaker.state))});
+  }
   facts->app = app_facts(settings.options.app);
   facts->scheduler_addresses = schedulers_->connected_addresses();
   facts->actors = actor_facts(co_await actors_->status());

@@ -51,7 +51,8 @@ class Zoo:
 
     def sidecar(self, name="zoo", wait=True, **rest):
         flags = [*placement().flags(), *scheduler().flags(), *rest.pop("flags", [])]
-        return Daprd(name, [STORE], app=self.app, flags=flags, wait=wait, **rest)
+        resources = [STORE, *rest.pop("resources", [])]
+        return Daprd(name, resources, app=self.app, flags=flags, wait=wait, **rest)
 
 
 class ActorApp(App):
@@ -100,6 +101,48 @@ def what_goes_wrong_is_said_as_upstream_says_it():
     assert (reserved.status, reserved.json["errorCode"]) == (403, "ERR_ACTOR_TYPE_RESERVED"), reserved
     stranger = sidecar.post("/v1.0/actors/unknown/1/reminders/r", json={"dueTime": "1s"})
     assert (stranger.status, stranger.json["errorCode"]) == (403, "ERR_ACTOR_REMINDER_NON_HOSTED"), stranger
+
+
+def under_policy(actor, policies, **names):
+    """A Resiliency document for one actor type."""
+    return {"apiVersion": "dapr.io/v1alpha1", "kind": "Resiliency", "metadata": {"name": actor},
+            "spec": {"policies": policies, "targets": {"actors": {actor: names}}}}
+
+
+@test
+def a_call_that_fails_is_repeated_and_one_that_takes_too_long_given_up():
+    policies = {"retries": {"often": {"policy": "constant", "duration": "5ms", "maxRetries": 3}},
+                "timeouts": {"short": "300ms"}}
+    zoo = Zoo(["retried"])
+    sidecar = zoo.sidecar("retrying", resources=[under_policy("retried", policies, retry="often", timeout="short")])
+    assert invoke(sidecar, "retried/1", "fail").status == 500
+    assert len(zoo.seen("PUT", "retried/1", "fail")) == 4, zoo.calls
+    assert invoke(sidecar, "retried/1", "greet").status == 200
+    zoo.hold.clear()
+    late = invoke(sidecar, "retried/1", "slow")
+    assert (late.status, late.json["message"]) == (
+        500, "error invoke actor method: context deadline exceeded"), late
+    zoo.hold.set()
+    metrics = sidecar.metrics()
+    assert 'target="actor_retried"' in metrics, metrics
+
+
+@test
+def an_open_breaker_spares_an_actor_and_is_shown():
+    policies = {"circuitBreakers": {"fuse": {"timeout": "1h", "trip": "consecutiveFailures >= 2"}}}
+    zoo = Zoo(["fused"])
+    document = under_policy("fused", policies, circuitBreaker="fuse", circuitBreakerScope="id")
+    sidecar = zoo.sidecar("breaking", resources=[document])
+    assert "circuitBreakers" not in sidecar.get("/v1.0/metadata").json
+    assert [invoke(sidecar, "fused/1", "fail").status for _ in range(2)] == [500, 500]
+    refused = invoke(sidecar, "fused/1", "greet")
+    assert (refused.status, refused.json["message"]) == (
+        500, "error invoke actor method: circuit breaker is open"), refused
+    assert not zoo.seen("PUT", "fused/1", "greet")
+    assert invoke(sidecar, "fused/2", "greet").status == 200
+    shown = sidecar.get("/v1.0/metadata").json["circuitBreakers"]
+    assert shown == [{"target": "actor_fused", "name": "fused-1", "state": "open"},
+                     {"target": "actor_fused", "name": "fused-2", "state": "closed"}], shown
 
 
 @test

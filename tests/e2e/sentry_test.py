@@ -150,7 +150,17 @@ def credentials_that_do_not_hold_together_end_it():
     assert "issuer key does not match issuer certificate" in broken.output()
     missing = Sentry(temporary_folder() / "none", wait=False)
     assert missing.wait() == 1
-    assert "failed to write file" in missing.output()
+    assert "No such file or directory" in missing.output()
+
+
+@test
+def several_on_one_folder_have_the_same_authority():
+    folder = temporary_folder()
+    sentries = [Sentry(folder, wait=False) for _ in range(4)]
+    for sentry in sentries:
+        sentry.wait_healthy()
+    anchors = (folder / "ca.crt").read_bytes()
+    assert all(sentry.sign().verifies(anchors) for sentry in sentries)
 
 
 @test

@@ -128,7 +128,10 @@ class Sentry(Process):
                    "--issuer-credentials", self.folder, "--config", config]
         super().__init__("sentry", [*command, *flags])
         if wait:
-            self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
+            self.wait_healthy()
+
+    def wait_healthy(self):
+        self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
 
     @property
     def anchors(self):

@@ -124,6 +124,7 @@ class Life {
 
   Task<Result<>> take_identity() {
     const auto& tls = program_.options.tls;
+    if (program_.has_own_identity) co_return Result<>();
     if (!tls) {
       log.warn("mTLS is disabled. Skipping certificate request and tls validation");
       co_return Result<>();

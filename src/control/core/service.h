@@ -52,6 +52,8 @@ struct Program {
   CommonOptions options;
   /// How many loops; 0: one a core.
   unsigned loops = 1;
+  /// Sentry gives itself one, and needs nobody's.
+  bool has_own_identity = false;
   std::function<std::unique_ptr<Service>(Host host)> make;
 };
 

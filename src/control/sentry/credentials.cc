@@ -16,6 +16,10 @@ Result<CaTexts> ca_texts(Storage& storage, const Options& options, WallTime now,
   OUT_TRY(auto found, storage.load_ca());
   if (found) return *std::move(found);
   if (missing == Missing::wrong) return absent("the certificate authority");
+  // Another sentry on the folder may be making it.
+  OUT_TRY(const auto lock, storage.lock());
+  OUT_TRY(found, storage.load_ca());
+  if (found) return *std::move(found);
   log.info("Root and issuer certs not found: generating self signed CA");
   const auto rules = rotation_rules(options);
   OUT_TRY(const auto ca, make_ca(rules.name, options.clock_skew, now));
@@ -29,6 +33,9 @@ Result<JwtTexts> jwt_texts(Storage& storage, Missing missing, bool& made) {
   OUT_TRY(auto found, storage.load_jwt());
   if (found) return *std::move(found);
   if (missing == Missing::wrong) return absent("the JWT signing key");
+  OUT_TRY(const auto lock, storage.lock());
+  OUT_TRY(found, storage.load_jwt());
+  if (found) return *std::move(found);
   OUT_TRY(auto texts, make_jwt());
   OUT_CHECK(storage.store_jwt(texts));
   log.info("JWT signing key generated and persisted successfully");

@@ -19,6 +19,7 @@ int serve(std::span<const std::string> arguments) {
   program.options = options->common;
   // A signature is a tenth of a millisecond; sidecars ask a few times a day.
   program.loops = 1;
+  program.has_own_identity = true;
   program.make = [&options](Host host) {
     return std::make_unique<SentryService>(*options, std::move(host));
   };

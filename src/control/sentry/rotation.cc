@@ -177,6 +177,9 @@ Result<std::optional<Rotation>> load(Storage& storage) {
 
 Result<std::optional<Rotation>> advance(Storage& storage, const RotationRules& rules,
                                         WallTime now) {
+  OUT_TRY(const auto running, storage.load_rotation());
+  if (!running) return std::optional<Rotation>();
+  OUT_TRY(const auto lock, storage.lock());
   OUT_TRY(auto rotation, load(storage));
   if (!rotation) return rotation;
   OUT_TRY(auto current, storage.load_ca());
@@ -186,6 +189,7 @@ Result<std::optional<Rotation>> advance(Storage& storage, const RotationRules& r
 }
 
 Result<> request_rotation(Storage& storage, Rotation wanted, WallTime now) {
+  OUT_TRY(const auto lock, storage.lock());
   OUT_TRY(const auto running, load(storage));
   if (running) {
     return fail(Code::failed_precondition, "a root rotation runs already, in the stage " +
@@ -213,6 +217,7 @@ Result<> request_rotation(Storage& storage, Rotation wanted, WallTime now) {
 }
 
 Result<> release_rotation(Storage& storage) {
+  OUT_TRY(const auto lock, storage.lock());
   OUT_TRY(auto rotation, load(storage));
   if (!rotation) return fail(Code::failed_precondition, "no root rotation runs");
   rotation->hold = false;

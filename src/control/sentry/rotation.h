@@ -55,7 +55,7 @@ struct RotationRules {
 };
 
 /// Takes a rotation as far as it may go now, and makes good what a crash has left undone; without
-/// one it does nothing. What it gives is what goes on. Blocks. One at a time for one storage.
+/// one it does nothing. What it gives is what goes on. Blocks, also while another process is at it.
 ///
 /// A rotation whose issuer has been replaced by hand meanwhile is given up: what is there counts.
 Result<std::optional<Rotation>> advance(Storage& storage, const RotationRules& rules, WallTime now);

@@ -17,6 +17,7 @@ using testing::SizeIs;
 /// In memory; may fail at one of its writes, as a disk does or a process that is killed.
 class MemoryStorage final : public Storage {
  public:
+  Result<std::unique_ptr<Lock>> lock() override { return std::make_unique<Lock>(); }
   Result<std::optional<CaTexts>> load_ca() override {
     if (!anchors || !chain || !key) return std::optional<CaTexts>();
     return std::optional(CaTexts{.anchors = *anchors, .issuer_chain = *chain, .issuer_key = *key});

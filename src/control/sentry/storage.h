@@ -16,6 +16,15 @@ namespace outrigger::control::sentry {
 class Storage {
  public:
   virtual ~Storage() = default;
+
+  /// While it lives, no other process that asks for it changes the credentials.
+  class Lock {
+   public:
+    virtual ~Lock() = default;
+  };
+  /// Waits for it.
+  virtual Result<std::unique_ptr<Lock>> lock() = 0;
+
   /// nullopt if any of the three texts is absent.
   virtual Result<std::optional<CaTexts>> load_ca() = 0;
   virtual Result<std::optional<JwtTexts>> load_jwt() = 0;

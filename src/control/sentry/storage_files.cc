@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,9 +80,35 @@ std::string target_of(const std::string& path) {
   return target;
 }
 
+/// Of a folder: its end lets others have it.
+class FolderLock final : public Storage::Lock {
+ public:
+  explicit FolderLock(const std::string& folder)
+      : folder_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+  Result<> wait(const std::string& folder) {
+    if (folder_.get() < 0) return failed("failed to open", folder);
+    while (::flock(folder_.get(), LOCK_EX) != 0) {
+      if (errno == EINTR) continue;
+      // A file system without locks has one user, as long as nobody has thought of another.
+      if (errno == ENOLCK || errno == EOPNOTSUPP) return {};
+      return failed("failed to lock", folder);
+    }
+    return {};
+  }
+
+ private:
+  const File folder_;
+};
+
 class FileStorage final : public Storage {
  public:
   explicit FileStorage(Paths paths) : paths_(std::move(paths)) {}
+
+  Result<std::unique_ptr<Lock>> lock() override {
+    auto lock = std::make_unique<FolderLock>(paths_.folder);
+    OUT_CHECK(lock->wait(paths_.folder));
+    return lock;
+  }
 
   Result<std::optional<CaTexts>> load_ca() override {
     OUT_TRY(auto anchors, read_file(paths_.root));

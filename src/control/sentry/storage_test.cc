@@ -111,7 +111,7 @@ TEST_F(StorageTest, NeedsItsFolder) {
   options_.paths = Paths{.folder = options_.paths.folder + "/none"};
   resolve(options_.paths);
   storage_ = make_file_storage(options_.paths);
-  EXPECT_THAT(load().error().message(), HasSubstr("failed to write file"));
+  EXPECT_THAT(load().error().message(), HasSubstr("No such file or directory"));
   std::ofstream(options_.paths.folder.substr(0, options_.paths.folder.size() - 5) + "/file") << "x";
   options_.paths =
       Paths{.folder = options_.paths.folder.substr(0, options_.paths.folder.size() - 4) + "file"};

@@ -68,7 +68,7 @@ class Issuer:
 @test
 def a_bearer_token_of_the_issuer_is_asked_for():
     issuer = Issuer()
-    daprd = sidecar("shop", config=configuration(httpPipeline=handlers(("guard", "bearer"))),
+    daprd = sidecar("guarded-shop", config=configuration(httpPipeline=handlers(("guard", "bearer"))),
                   resources=[component("guard", "middleware.http.bearer", issuer=issuer.url, audience="shop")])
     page = "/v1.0/metadata"
     good = issuer.token()
@@ -85,14 +85,14 @@ def middlewares_stand_in_the_order_of_the_configuration():
     app.on("/hello", lambda request: (200, f"hello {request.query}"))
     resources = [
         component("alias", "middleware.http.routeralias",
-                  routes=json.dumps({"/short/{name}": "/v1.0/invoke/shop/method/hello"})),
+                  routes=json.dumps({"/short/{name}": "/v1.0/invoke/alias-shop/method/hello"})),
         component("rule", "middleware.http.routerchecker", rule="^/v1.0/(invoke|metadata)")]
     both = configuration(httpPipeline=handlers(("alias", "routeralias"), ("rule", "routerchecker")))
-    daprd = sidecar("shop", app=app, resources=resources, config=both)
+    daprd = sidecar("alias-shop", app=app, resources=resources, config=both)
     assert daprd.get("/short/joe").text == "hello name=joe"
     assert daprd.get("/v1.0/secrets/x/y").status == 400
     turned = configuration(httpPipeline=handlers(("rule", "routerchecker"), ("alias", "routeralias")))
-    daprd = sidecar("shop2", app=app, resources=resources, config=turned)
+    daprd = sidecar("turned-shop", app=app, resources=resources, config=turned)
     assert daprd.get("/short/joe").status == 400
 
 
@@ -101,15 +101,15 @@ def a_rate_limit_before_the_app_holds_for_all_who_call_it():
     app = App()
     app.on("/work", 200)
     limited = configuration(appHttpPipeline=handlers(("limit", "ratelimit")))
-    daprd = sidecar("shop", app=app, config=limited,
+    daprd = sidecar("limited-shop", app=app, config=limited,
                   resources=[component("limit", "middleware.http.ratelimit", maxRequestsPerSecond="1")])
-    statuses = [daprd.post("/v1.0/invoke/shop/method/work").status for _ in range(5)]
+    statuses = [daprd.post("/v1.0/invoke/limited-shop/method/work").status for _ in range(5)]
     assert statuses[0] == 200 and 429 in statuses, statuses
     assert len(app.received("/work")) == statuses.count(200)
 
 
 @test
 def a_middleware_that_is_not_there_is_named_in_the_log():
-    daprd = sidecar("shop", config=configuration(httpPipeline=handlers(("gone", "bearer"))))
+    daprd = sidecar("guarded-shop", config=configuration(httpPipeline=handlers(("gone", "bearer"))))
     assert daprd.get("/v1.0/healthz").status == 204
     assert re.search(r"The middleware gone \(middleware.http.bearer\) .* is not there", daprd.output())

@@ -40,20 +40,20 @@ def echo_app():
 
 @test
 def sidecars_speak_to_each_other_and_to_nobody_else():
-    callee, caller = sidecar("callee", app=echo_app()), sidecar("caller")
-    assert caller.post("/v1.0/invoke/callee/method/echo", body="secret").text == "secret"
-    plain = Daprd("plain")
-    reply = plain.post("/v1.0/invoke/callee/method/echo", body="secret")
+    callee, caller = sidecar("guarded-callee", app=echo_app()), sidecar("guarded-caller")
+    assert caller.post("/v1.0/invoke/guarded-callee/method/echo", body="secret").text == "secret"
+    plain = Daprd("guarded-plain")
+    reply = plain.post("/v1.0/invoke/guarded-callee/method/echo", body="secret")
     assert reply.status == 500 and "ERR_DIRECT_INVOKE" in reply.text, reply
     shown = openssl("s_client", "-connect", f"127.0.0.1:{callee.internal_port}", "-alpn", "h2",
                     check=False).stdout
     names = openssl("x509", "-noout", "-ext", "subjectAltName", stdin=split_pem(shown)[0]).decode()
-    assert "URI:spiffe://public/ns/default/callee" in names, names
+    assert "URI:spiffe://public/ns/default/guarded-callee" in names, names
 
 
 @test
 def old_protocols_and_weak_ciphers_are_refused():
-    daprd = sidecar("guarded")
+    daprd = sidecar("well-guarded")
     where = ["-connect", f"127.0.0.1:{daprd.internal_port}", "-cipher", "ALL:@SECLEVEL=0"]
     for version in ("-tls1", "-tls1_1"):
         done = openssl("s_client", *where, version, check=False)
@@ -68,7 +68,7 @@ def a_sidecar_does_not_start_without_an_identity():
     other = Sentry()
     for flags, words in ((["--sentry-address", "127.0.0.1:1"], "error from sentry SignCertificate"),
                          (["--sentry-address", f"127.0.0.1:{other.port}"], "unable to get local issuer certificate")):
-        daprd = Daprd("nobody", flags=["--enable-mtls", *flags], wait=False,
+        daprd = Daprd("tls-nobody", flags=["--enable-mtls", *flags], wait=False,
                       env={"DAPR_TRUST_ANCHORS": sentry().anchors.decode()})
         assert daprd.wait() == 1
         assert words in daprd.output(), daprd.output()
@@ -83,32 +83,32 @@ def actors_and_jobs_go_through_placement_and_scheduler_with_mutual_tls():
     app.on("/actors/cat/tom/method/speak", (200, "meow"))
     app.on("/job/once", lambda request: (jobs.set(), 200)[1])
     store = component("store", "state.in-memory", actorStateStore="true")
-    host = sidecar("zoo", app=app, resources=[store], flags=flags)
-    other = sidecar("visitor", resources=[store], flags=flags)
+    host = sidecar("tls-zoo", app=app, resources=[store], flags=flags)
+    other = sidecar("tls-visitor", resources=[store], flags=flags)
     for daprd in (host, other):
         wait_until(lambda: daprd.call("PUT", "/v1.0/actors/cat/tom/method/speak").text == "meow", "an answer of the actor")
     assert host.post("/v1.0-alpha1/jobs/once", json={"dueTime": "0s"}).status == 204
     assert jobs.wait(10)
-    plain = Daprd("stranger", flags=flags, wait=False)
+    plain = Daprd("tls-stranger", flags=flags, wait=False)
     wait_until(lambda: plain.output().count("Attempting to connect to placement") > 2, "three tries to reach placement")
-    assert "id=zoo" in placement.output() and "id=stranger" not in placement.output(), placement.output()
+    assert "id=tls-zoo" in placement.output() and "id=tls-stranger" not in placement.output(), placement.output()
 
 
 @test
 def certificates_of_seconds_are_renewed_under_load_without_a_failed_call():
     authority = Sentry(mtls={"workloadCertTTL": "2s"})
-    callee, caller = sidecar("callee", authority, app=echo_app()), sidecar("caller", authority)
+    callee, caller = sidecar("renewed-callee", authority, app=echo_app()), sidecar("renewed-caller", authority)
     answers, enough = collections.Counter(), threading.Event()
 
     def call():
         while not enough.is_set():
-            answers[caller.post("/v1.0/invoke/callee/method/echo", body="x").status] += 1
+            answers[caller.post("/v1.0/invoke/renewed-callee/method/echo", body="x").status] += 1
 
     threads = [threading.Thread(target=call) for _ in range(3)]
     for thread in threads:
         thread.start()
     page = f"http://127.0.0.1:{caller.metrics_port}/metrics"
-    renewed = 'dapr_runtime_mtls_workload_cert_rotated_total{app_id="caller"} 3'
+    renewed = 'dapr_runtime_mtls_workload_cert_rotated_total{app_id="renewed-caller"} 3'
     wait_until(lambda: renewed in http.get(page).text, "three renewals", 30)
     enough.set()
     for thread in threads:
@@ -120,12 +120,12 @@ def certificates_of_seconds_are_renewed_under_load_without_a_failed_call():
 def a_root_is_replaced_while_calls_go_on():
     authority = Sentry(mtls={"workloadCertTTL": "4s", "allowedClockSkew": "1s"})
     old_root = authority.anchors
-    callee, caller = sidecar("callee", authority, app=echo_app()), sidecar("caller", authority)
+    callee, caller = sidecar("rotated-callee", authority, app=echo_app()), sidecar("rotated-caller", authority)
     answers, enough = collections.Counter(), threading.Event()
 
     def call():
         while not enough.is_set():
-            answers[caller.post("/v1.0/invoke/callee/method/echo", body="x").status] += 1
+            answers[caller.post("/v1.0/invoke/rotated-callee/method/echo", body="x").status] += 1
 
     threads = [threading.Thread(target=call) for _ in range(2)]
     for thread in threads:
@@ -134,8 +134,8 @@ def a_root_is_replaced_while_calls_go_on():
     assert status == 0, said
     wait_until(lambda: authority.anchors != old_root and old_root not in authority.anchors,
                "the old root to go", 60)
-    late = sidecar("late", authority)
-    assert late.post("/v1.0/invoke/callee/method/echo", body="new").text == "new"
+    late = sidecar("rotated-late", authority)
+    assert late.post("/v1.0/invoke/rotated-callee/method/echo", body="new").text == "new"
     enough.set()
     for thread in threads:
         thread.join()

@@ -35,18 +35,18 @@ def a_call_that_fails_is_repeated_as_the_policy_says():
     app.on("/work", handler)
     policies = {"retries": {"often": {"policy": "constant", "duration": "10ms", "maxRetries": 5,
                                       "matching": {"httpStatusCodes": "500-599"}}}}
-    documents = [resiliency(policies, {"apps": {"callee": {"retry": "often"}}})]
-    Daprd("callee", app=app)
-    caller = Daprd("caller", resources=documents)
-    reply = caller.post("/v1.0/invoke/callee/method/work", body="once")
+    documents = [resiliency(policies, {"apps": {"repeated-callee": {"retry": "often"}}})]
+    Daprd("repeated-callee", app=app)
+    caller = Daprd("repeated-caller", resources=documents)
+    reply = caller.post("/v1.0/invoke/repeated-callee/method/work", body="once")
     assert (reply.status, reply.text) == (200, "yes"), reply
     assert handler.calls == [b"once"] * 3, handler.calls
     app.on("/refuse", (422, "never"))
-    assert caller.post("/v1.0/invoke/callee/method/refuse").status == 422
+    assert caller.post("/v1.0/invoke/repeated-callee/method/refuse").status == 422
     assert len(app.received("/refuse")) == 1
     metrics = http.get(f"http://127.0.0.1:{caller.metrics_port}/metrics").text
-    assert 'dapr_resiliency_loaded{app_id="caller",name="calm"' in metrics, metrics
-    assert 'policy="retry",status="",target="app_callee"} 2' in metrics, metrics
+    assert 'dapr_resiliency_loaded{app_id="repeated-caller",name="calm"' in metrics, metrics
+    assert 'policy="retry",status="",target="app_repeated-callee"} 2' in metrics, metrics
 
 
 @test
@@ -55,10 +55,10 @@ def an_open_breaker_spares_the_app_and_closes_when_it_is_well_again():
     app.on("/work", handler)
     policies = {"circuitBreakers": {"fuse": {"maxRequests": 1, "timeout": "1s",
                                              "trip": "consecutiveFailures >= 2"}}}
-    documents = [resiliency(policies, {"apps": {"callee": {"circuitBreaker": "fuse"}}})]
-    Daprd("callee", app=app)
-    caller = Daprd("caller", resources=documents)
-    work = "/v1.0/invoke/callee/method/work"
+    documents = [resiliency(policies, {"apps": {"broken-callee": {"circuitBreaker": "fuse"}}})]
+    Daprd("broken-callee", app=app)
+    caller = Daprd("broken-caller", resources=documents)
+    work = "/v1.0/invoke/broken-callee/method/work"
     assert [caller.post(work).status for _ in range(2)] == [500, 500]
     refused = caller.post(work)
     assert refused.status == 500 and "circuit breaker is open" in refused.text, refused
@@ -73,9 +73,9 @@ def a_call_that_takes_too_long_is_given_up():
     app, given_up = App(), threading.Event()
     app.on("/slow", lambda request: (given_up.wait(), (200, "late"))[1])
     policies = {"timeouts": {"DefaultAppTimeoutPolicy": "200ms"}}
-    Daprd("callee", app=app)
-    caller = Daprd("caller", resources=[resiliency(policies, {})])
-    reply = caller.post("/v1.0/invoke/callee/method/slow")
+    Daprd("slow-callee", app=app)
+    caller = Daprd("slow-caller", resources=[resiliency(policies, {})])
+    reply = caller.post("/v1.0/invoke/slow-callee/method/slow")
     assert reply.status == 500 and "context deadline exceeded" in reply.text, reply
     given_up.set()
 
@@ -92,7 +92,7 @@ def events_are_delivered_again_and_then_go_to_the_dead_letters():
                  subscription("lost", "pubsub", "losers", "/lost", deadLetterTopic="dead"),
                  subscription("dead", "pubsub", "dead", "/dead"),
                  resiliency(policies, {"components": {"pubsub": {"inbound": {"retry": "twice"}}}})]
-    daprd = Daprd("shop", app=app, resources=documents)
+    daprd = Daprd("events-shop", app=app, resources=documents)
     assert daprd.post("/v1.0/publish/pubsub/orders", json={"n": 1}).status == 204
     wait_until(lambda: len(handler.calls) == 3, "the third attempt")
     assert daprd.post("/v1.0/publish/pubsub/losers", json={"n": 2}).status == 204
@@ -106,6 +106,6 @@ def a_document_for_another_app_changes_nothing():
     app, handler = App(), failing_first(1)
     app.on("/work", handler)
     policies = {"retries": {"DefaultRetryPolicy": {"policy": "constant", "duration": "5ms"}}}
-    Daprd("callee", app=app)
-    caller = Daprd("caller", resources=[resiliency(policies, {}, scopes=["somebody"])])
-    assert caller.post("/v1.0/invoke/callee/method/work").status == 503
+    Daprd("foreign-callee", app=app)
+    caller = Daprd("foreign-caller", resources=[resiliency(policies, {}, scopes=["somebody"])])
+    assert caller.post("/v1.0/invoke/foreign-callee/method/work").status == 503

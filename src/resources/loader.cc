@@ -32,6 +32,17 @@ void take(Result<T> parsed, const Report& report, std::vector<T>& out,
                      std::string(T::kKind) + " left out: " + std::move(parsed).error().message()});
 }
 
+// What is wrong with it is told in upstream's words: people look for them.
+void take_resiliency(const Field& root, Report& report, Resources& out) {
+  const Field metadata = root["metadata"];
+  std::string name;
+  if (metadata.is_map()) metadata["name"].read(name);
+  auto parsed = parse_resiliency(*root.node(), report);
+  if (parsed) return take(std::move(parsed), report, out.resiliencies, out.notices);
+  out.notices.push_back({Level::error, "Could not read resiliency policy " + name + ": " +
+                                           std::move(parsed).error().message()});
+}
+
 void parse_document(const yaml::Node& document, const std::string& path, Resources& out) {
   std::string kind, api_version;
   {
@@ -54,7 +65,7 @@ void parse_document(const yaml::Node& document, const std::string& path, Resourc
     take(parse_subscription(document, report), report, out.subscriptions, out.notices);
   } else if (kind == Resiliency::kKind) {
     // Upstream's loader of this kind does not look at the version.
-    take(parse_resiliency(document, report), report, out.resiliencies, out.notices);
+    take_resiliency(Field(document, report), report, out);
   } else if (!kind.empty()) {
     out.notices.push_back({Level::debug, path + ":" + std::to_string(document.line) + ": kind " +
                                              kind + " (" + api_version + ") is not loaded here"});

@@ -212,8 +212,9 @@ TEST(Loader, ResiliencyDocumentsCountWhereverTheyStand) {
       {.app_id = "app"});
   ASSERT_TRUE(loaded);
   EXPECT_THAT(names(loaded->resiliencies), ElementsAre("r1", "r1"));
-  EXPECT_THAT(loaded->notices,
-              has_notice("Resiliency left out: f.yaml:16: spec.policies.timeouts.t"));
+  EXPECT_THAT(
+      loaded->notices,
+      has_notice("Could not read resiliency policy r2: f.yaml:16: spec.policies.timeouts.t"));
 }
 
 TEST(Loader, AFileOfRubbishDoesNotFillTheLog) {

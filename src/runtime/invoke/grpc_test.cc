@@ -560,6 +560,7 @@ TEST(Proxy, AsksAccessControlForTheOwnApplication) {
   Net net;
   net.world.on_loop([&] {
     net.grpc_callee.service->set_access([](const AccessQuestion& question) -> Result<> {
+      EXPECT_TRUE(question.proxied);
       return fail(Code::permission_denied, "no " + std::string(question.operation));
     });
   });

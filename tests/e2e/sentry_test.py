@@ -9,6 +9,8 @@ import threading
 import time
 import urllib.request
 
+from support.app import App
+from support.daprd import Daprd
 from support.ports import free_port
 from support.processes import temporary_folder, wait_until
 from support.runner import test
@@ -352,3 +354,40 @@ def a_root_is_replaced_while_everyone_goes_on_trusting_everyone():
     assert "root rotation: none" in sentry.command("status")[1]
     assert not (sentry.folder / "rotation.json").exists()
     assert "PRIVATE KEY" not in sentry.output()
+
+
+@test
+def nothing_is_refused_while_traffic_flows_through_a_full_root_rotation():
+    # A sidecar renews after 9 s of 24; the rest is for machines that are slow.
+    sentry = Sentry(mtls={"workloadCertTTL": "24s", "allowedClockSkew": "6s"})
+    old_anchors = sentry.anchors.decode()
+    app = App().on("/hello", 200)
+
+    def sidecar(app_id, app=None):
+        return Daprd(app_id, app=app, env={"DAPR_TRUST_ANCHORS": old_anchors}, log_level="info",
+                     flags=["--enable-mtls", "--sentry-address", f"127.0.0.1:{sentry.port}"])
+
+    called, caller = sidecar("called", app), sidecar("caller")
+
+    def call():
+        return caller.get("/v1.0/invoke/called/method/hello")
+
+    wait_until(lambda: call().status == 200, "the first call")
+    assert sentry.command("rotate", "--wait", "16s")[0] == 0
+    calls, refused, stages = 0, [], []
+    while not stages or stages[-1] != 0:
+        reply = call()
+        calls += 1
+        if reply.status != 200:
+            refused.append(reply)
+        stage = sentry.metric("dapr_sentry_root_rotation_stage")
+        if (stage or stages) and (not stages or stages[-1] != stage):
+            stages.append(stage)
+    assert not refused, (len(refused), calls, refused[0])
+    assert calls > 50 and 2 in stages and 4 in stages, (calls, stages)
+    # On the new root alone, which both were told of when they renewed.
+    assert len(split_pem(sentry.anchors)) == 1 and sentry.anchors.decode() not in old_anchors
+    renewed = sentry.metric("dapr_sentry_cert_sign_success_total")
+    wait_until(lambda: sentry.metric("dapr_sentry_cert_sign_success_total") >= renewed + 2, "a renewal of each")
+    assert call().status == 200
+    assert called.exit_status is None and caller.exit_status is None

@@ -37,7 +37,9 @@ Task<Result<>> Provider::open() {
 
 Task<Result<>> Provider::ask() {
   const std::string anchors = anchors_.pem();
-  auto credentials = co_await ask_authority(options_.authority, anchors);
+  // It may have another root by now, which it told of with the last certificate.
+  std::string trusted = contexts_ ? contexts_->credentials().anchors_pem : anchors;
+  auto credentials = co_await ask_authority(options_.authority, std::move(trusted));
   if (!credentials) {
     if (options_.failed) options_.failed(credentials.error().reason);
     co_return std::unexpected(std::move(credentials).error().error);

@@ -2,16 +2,20 @@
 #include <cstdint>
 
 #include "base/json.h"
+#include "net/uri.h"
 #include "runtime/actors/bytes_value.h"
 #include "runtime/actors/config.h"
 #include "runtime/actors/http_body.h"
 #include "runtime/actors/http_callbacks.h"
 #include "runtime/actors/peer_caller.h"
+#include "runtime/invoke/app_caller.h"
+#include "runtime/invoke/method.h"
 
 namespace {
 
 using namespace outrigger;
 using namespace outrigger::runtime::actors;
+namespace invoke = outrigger::runtime::invoke;
 
 // What an application is sent is JSON, whatever the bytes were.
 void tell(const Reminder& reminder) {
@@ -49,6 +53,23 @@ void read_clients(const std::string& text) {
   }
 }
 
+// Whoever names an actor and a method: the application reads a path below that actor.
+void stay_at_home(const std::string& text) {
+  const std::size_t cut = text.find('\n');
+  const ActorRef actor{"cat", text.substr(0, cut)};
+  const auto method = invoke::normalise_method(
+      cut == std::string::npos ? std::string_view("feed") : std::string_view(text).substr(cut + 1));
+  if (!method) return;
+  const auto path = method_path(actor, *method);
+  if (!path) return;
+  const auto target = invoke::app_target(*path, "", "http://app");
+  if (!target) return;
+  const auto read = net::path_unescape(*target);
+  const auto home = net::path_unescape("/actors/cat/" + actor.id + "/method");
+  OUT_ASSERT(read && home);
+  OUT_ASSERT((net::clean_path(*read) + "/").starts_with(*home + "/"));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -58,6 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     [[maybe_unused]] const auto hosting = make_hosting(*config, std::chrono::seconds(30));
   }
   [[maybe_unused]] const auto named = check_name(text);
+  stay_at_home(text);
   // And what other sidecars send.
   [[maybe_unused]] const auto actor = actor_of_request(text);
   if (const auto bytes = bytes_of_value(text);

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/scope.h"
 #include "base/strings.h"
+#include "net/uri.h"
 #include "runtime/actors/errors.h"
 
 namespace outrigger::runtime::actors {
@@ -13,7 +14,12 @@ constexpr std::size_t kReplyBytesMax = std::size_t{1} << 30;
 constexpr Duration kRestLimit = std::chrono::milliseconds(100);
 constexpr std::string_view kCallerId = "dapr-caller-app-id";
 
-std::string actor_path(const ActorRef& actor) { return "actors/" + actor.type + "/" + actor.id; }
+/// The same, decoded; nullopt if it has broken escapes, of which prepare() tells.
+std::optional<std::string> as_read(const std::string& path) {
+  auto decoded = net::path_unescape("/" + path);
+  if (!decoded) return std::nullopt;
+  return *std::move(decoded);
+}
 
 std::unexpected<Error> unexpected_status(int status, std::string_view body) {
   return fail(Code::unknown,
@@ -24,7 +30,35 @@ std::unexpected<Error> no_channel(const std::string& type) {
   return fail(Code::unknown, "app channel for actor type " + type + " is nil");
 }
 
+std::unexpected<Error> leads_elsewhere(std::string_view path) {
+  return fail(Code::unknown, "the path leads to another resource: " + quoted(path));
+}
+
 }  // namespace
+
+Result<std::string> actor_path(const ActorRef& actor) {
+  OUT_CHECK(check_name(actor.type));
+  OUT_CHECK(check_name(actor.id));
+  std::string path = "actors/" + actor.type + "/" + actor.id;
+  if (actor.type.empty() || actor.id.empty()) return leads_elsewhere(path);
+  if (path.find('%') == std::string::npos) return path;
+  const auto read = as_read(path);
+  if (read && net::clean_path(*read) != *read) return leads_elsewhere(path);
+  return path;
+}
+
+Result<std::string> method_path(const ActorRef& actor, std::string_view method) {
+  OUT_TRY(std::string path, actor_path(actor));
+  path += "/method";
+  const std::size_t own = path.size();
+  path.append("/").append(method);
+  if (path.find('%') == std::string::npos) return path;
+  const auto home = as_read(path.substr(0, own));
+  const auto read = as_read(path);
+  if (!home || !read) return path;
+  if (!(net::clean_path(*read) + "/").starts_with(*home + "/")) return leads_elsewhere(path);
+  return path;
+}
 
 Task<Result<Reply>> HttpCallbacks::put(ActorRef actor, invoke::RequestView view, net::Body body,
                                        TraceContext trace, std::string reentrancy_id) {
@@ -33,7 +67,7 @@ Task<Result<Reply>> HttpCallbacks::put(ActorRef actor, invoke::RequestView view,
   if (!method) {
     co_return fail(Code::unknown, "invalid method name: " + method.error().message());
   }
-  const std::string path = actor_path(actor) + "/method/" + *method;
+  OUT_CO_TRY(const std::string path, method_path(actor, *method));
   view.method = path;
   view.verb = invoke::Verb::put;
   view.has_http_extension = true;
@@ -91,7 +125,7 @@ Task<Result<Fired>> HttpCallbacks::fire(ReminderPtr reminder, std::string reentr
 
 Task<Result<>> HttpCallbacks::deactivate(ActorRef actor) {
   if (!app_.available()) co_return no_channel(actor.type);
-  const std::string path = actor_path(actor);
+  OUT_CO_TRY(const std::string path, actor_path(actor));
   invoke::RequestView view;
   view.method = path;
   view.verb = invoke::Verb::delete_;

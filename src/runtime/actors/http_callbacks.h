@@ -27,6 +27,13 @@ class HttpCallbacks final : public Callbacks {
   invoke::AppCaller app_;
 };
 
+/// Below which the application has an actor: "actors/<type>/<id>". Code::unknown for names that
+/// would lead elsewhere: other sidecars are not believed, and an application may decode escapes and
+/// then resolve dot segments.
+[[nodiscard]] Result<std::string> actor_path(const ActorRef& actor);
+/// The path of a normalised method, which stays below the actor's; errors as before.
+[[nodiscard]] Result<std::string> method_path(const ActorRef& actor, std::string_view method);
+
 /// What the application is sent when a timer or reminder fires. Code::unknown if the data is no
 /// JSON.
 [[nodiscard]] Result<std::string> fired_body(const Reminder& reminder);

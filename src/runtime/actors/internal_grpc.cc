@@ -13,11 +13,22 @@ std::unexpected<Error> malformed() {
               "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data");
 }
 
+/// Neither activated nor asked for: the application would take it for something else.
+Result<> check_actor(std::string_view type, std::string_view id) {
+  for (const std::string_view name : {type, id}) {
+    const auto checked = check_name(name);
+    if (checked) continue;
+    return fail(Code::invalid_argument, "invalid actor: " + checked.error().message());
+  }
+  return {};
+}
+
 /// The request as this sidecar runs it.
 Result<InvocationPtr> read(const std::string& message, const Call& call) {
   const auto actor = actor_of_request(message);
   if (!actor) return malformed();
   OUT_TRY(const auto chunk, invoke::decode_request(message));
+  OUT_CHECK(check_actor(actor->type, actor->id));
   auto invocation = std::make_shared<Invocation>();
   invocation->actor = {std::string(actor->type), std::string(actor->id)};
   invocation->remote = true;
@@ -58,6 +69,7 @@ Task<Result<std::string>> call_actor(Service& service, Call& call, std::string m
 
 Task<Result<std::string>> call_reminder(Service& service, std::string message) {
   OUT_CO_TRY(auto reminder, decode_reminder(message));
+  OUT_CO_CHECK(check_actor(reminder.actor.type, reminder.actor.id));
   OUT_CO_CHECK(service.admit_peer());
   auto fired = co_await service.fire(std::make_shared<const Reminder>(std::move(reminder)));
   if (!fired) {

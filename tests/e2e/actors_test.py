@@ -98,7 +98,7 @@ def what_goes_wrong_is_said_as_upstream_says_it():
     bad = invoke(sidecar, "failing/1", "a%3Fb")
     assert (bad.status, bad.json["errorCode"]) == (400, "ERR_BAD_REQUEST"), bad
     # The application would decode it to /admin, past every access control list.
-    astray = invoke(sidecar, "failing/1", "%252e%252e/%252e%252e/%252e%252e/%252e%252e/admin")
+    astray = invoke(sidecar, "failing/1", "%252e%252e%252f%252e%252e%252f..%252f..%252fadmin")
     assert (astray.status, astray.json["errorCode"]) == (500, "ERR_ACTOR_INVOKE_METHOD"), astray
     assert not any("admin" in request.path for request in zoo.app.requests)
     reserved = sidecar.get("/v1.0/actors/dapr.internal.x.y.workflow/1/state/k")

@@ -23,6 +23,8 @@ Request request_of(api::HttpCall& call, std::string method) {
   request.metadata = metadata_of_http_request(call.request.headers);
   request.content_length = call.request.content_length;
   request.body = std::move(call.request.body);
+  const bool has_body = request.body.is_stream() || !request.body.whole.empty();
+  request.streamed = has_body && !request.content_length;
   settle(request.body);
   return request;
 }

@@ -65,6 +65,9 @@ struct Request {
   net::Body body;
   /// The length of the body, if its sender declared one.
   std::optional<std::uint64_t> content_length;
+  /// It came without a length (HTTP), short as it may have been: policies do not repeat it, as
+  /// upstream's do not.
+  bool streamed = false;
 
   /// Lives as long as this object is not changed.
   [[nodiscard]] RequestView view() const;

@@ -66,6 +66,15 @@ TEST_P(InvokeUnderPolicy, AnAnswerThatIsAFailureIsAskedForAgainWithTheSameBody) 
   EXPECT_EQ(app_.calls, 2);
 }
 
+TEST_P(InvokeUnderPolicy, ABodyWithoutALengthIsSentOnce) {
+  app_.failures = 1;
+  auto pipe = std::make_shared<net::Pipe>();
+  pipe->push(std::string_view("short"));
+  pipe->finish();
+  EXPECT_EQ(invoke("once", net::Body(pipe)).status, 503);
+  EXPECT_EQ(app_.calls, 1);
+}
+
 TEST_P(InvokeUnderPolicy, TheBreakerOpensForOneMethodAndCallsItNoMore) {
   app_.failures = 2;
   const auto open = invoke("weak");

@@ -101,7 +101,7 @@ Task<resiliency::Outcome> Service::attempt_under(std::string app, Request reques
   drop_body(*reply);
   reply->reset();
   resiliency::Outcome outcome;
-  outcome.final = request.body.is_stream();
+  outcome.final = request.body.is_stream() || request.streamed;
   auto got = co_await invoke_once(std::move(app), std::move(request), std::move(trace));
   if (!got) {
     outcome.error = got.error();

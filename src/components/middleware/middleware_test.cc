@@ -45,6 +45,11 @@ class Rig {
 TEST(RouterChecker, LetsThroughWhatMatchesItsRule) {
   Rig rig("middleware.http.routerchecker", {{"rule", "^/v1.0/(state|invoke)/[a-z]+"}});
   EXPECT_EQ(rig.send("/v1.0/state/store?x=1").body.whole, "/v1.0/state/store?x=1");
+  for (const char* way : {"/v1.0/state/../secrets/s", "/v1.0/state/x/%2e%2e/%2e%2e/secrets/s",
+                          "/v1.0/secrets/s?/v1.0/state/x", "/v1.0/state/a%zz"}) {
+    EXPECT_EQ(rig.send(way).status, 400) << way;
+  }
+  EXPECT_EQ(rig.send("/v1.0/invoke/a%20b").status, 200);
   const auto refused = rig.send("/v1.0/secrets/store");
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(refused.body.whole, "invalid router");
@@ -91,6 +96,7 @@ TEST(RateLimit, GivesEachClientAndPathItsOwnAllowance) {
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.body.whole, "You have reached maximum request limit.");
   EXPECT_EQ(refused.headers.value("Retry-After"), "1");
+  EXPECT_EQ(rig.send("//a").status, 429) << "the same path";
   EXPECT_EQ(rig.send("/b").status, 200);
   rig.peer.address = "10.0.0.2:4711";
   EXPECT_EQ(rig.send("/a").status, 200);

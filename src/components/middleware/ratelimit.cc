@@ -20,6 +20,8 @@ constexpr Field<Options> kFields[] = {
 // Clients that are remembered; who has not called for longest is forgotten first, and then has a
 // full allowance again.
 constexpr std::size_t kBucketsMax = 20'000;
+// What is longer of a client and path is remembered by its hash: they choose how long it is.
+constexpr std::size_t kKeyBytesMax = 200;
 
 /// An allowance for each client and path, which fills up by the second. All loops share it.
 class Limiter {
@@ -81,7 +83,13 @@ class RateLimit final : public Middleware {
   Task<net::Response> handle(net::Request request, Next next) override {
     std::string key = client_of(request);
     key += '|';
-    key += net::split_target(request.target).path;
+    // As the routes read it: "/a" and "//a" are one.
+    key += net::clean_path(net::split_target(request.target).path);
+    if (key.size() > kKeyBytesMax) {
+      const std::size_t hash = std::hash<std::string>()(key);
+      key.resize(kKeyBytesMax);
+      key += std::to_string(hash);
+    }
     const auto left = limiter_->take(key, std::chrono::steady_clock::now());
     const net::Headers shown = headers(request, left.value_or(0));
     net::Response response;

@@ -1,6 +1,7 @@
 #include <re2/re2.h>
 
 #include "components/middleware/middleware.h"
+#include "net/uri.h"
 
 namespace outrigger::components::middleware {
 namespace {
@@ -10,7 +11,8 @@ struct Options {
 };
 constexpr Field<Options> kFields[] = {{{.name = "rule", .required = true}, &Options::rule}};
 
-/// Lets through what matches a rule: path and query, as they came.
+/// Lets through what matches a rule: path and query as they came, and as the routes and the
+/// application read them, so that "/allowed/../denied" and its escapes do not get past it.
 class RouterChecker final : public Middleware {
  public:
   explicit RouterChecker(const std::string& rule) : rule_(rule, RE2::Quiet) {}
@@ -20,12 +22,24 @@ class RouterChecker final : public Middleware {
   }
 
   Task<net::Response> handle(net::Request request, Next next) override {
-    if (!RE2::PartialMatch(request.target, rule_)) co_return refusal(400, "invalid router");
+    if (!allows(request.target)) co_return refusal(400, "invalid router");
     auto response = co_await next(std::move(request));
     co_return response;
   }
 
  private:
+  [[nodiscard]] bool allows(const std::string& target) const {
+    if (!RE2::PartialMatch(target, rule_)) return false;
+    const auto parts = net::split_target(target);
+    const std::string query = target.substr(parts.path.size());
+    const std::string clean = net::clean_path(parts.path);
+    if (clean != parts.path && !RE2::PartialMatch(clean + query, rule_)) return false;
+    const auto decoded = net::path_unescape(parts.path);
+    if (!decoded) return false;
+    const std::string meant = net::clean_path(*decoded);
+    return meant == clean || RE2::PartialMatch(meant + query, rule_);
+  }
+
   const RE2 rule_;
 };
 

@@ -9,10 +9,9 @@ using namespace std::chrono_literals;
 const WallTime kNow = parse_rfc3339("2026-08-21T12:00:00Z").value();
 
 /// A store whose shares end when the test says so, and that can be held up in settling.
-class SharedStore final : public Store {
+class SharedStore final : public PassingStore {
  public:
-  explicit SharedStore(const std::filesystem::path& folder)
-      : inner_(SqliteOptions{.folder = folder}) {}
+  using PassingStore::PassingStore;
   Events* events = nullptr;
   bool settling_fails = false;
   int refused = 0;
@@ -22,28 +21,11 @@ class SharedStore final : public Store {
 
   Task<Result<>> open(Events& told, std::string address) override {
     events = &told;
-    return inner_.open(told, std::move(address));
-  }
-  Task<Result<Written>> put(PutRequest request) override { return inner_.put(std::move(request)); }
-  Task<Result<std::optional<StoredJob>>> get(std::string name) override {
-    return inner_.get(std::move(name));
-  }
-  Task<Result<std::optional<JobId>>> remove(std::string name) override {
-    return inner_.remove(std::move(name));
-  }
-  Task<Result<std::vector<JobId>>> remove_prefix(std::string prefix) override {
-    return inner_.remove_prefix(std::move(prefix));
-  }
-  Task<Result<std::vector<NamedJob>>> list(ListRequest request) override {
-    return inner_.list(std::move(request));
-  }
-  Task<Result<std::vector<Due>>> due(std::uint64_t term, Due after, WallTime until,
-                                     std::size_t limit) override {
-    return inner_.due(term, after, until, limit);
+    return PassingStore::open(told, std::move(address));
   }
   Task<Result<Loaded>> load(std::uint64_t term, std::vector<JobId> ids) override {
     ++loading;
-    auto loaded = co_await inner_.load(term, std::move(ids));
+    auto loaded = co_await PassingStore::load(term, std::move(ids));
     while (holds_loads) {
       [[maybe_unused]] auto woken = co_await let_go.wait();
     }
@@ -56,16 +38,8 @@ class SharedStore final : public Store {
       ++refused;
       co_return fail(Code::unavailable, "not now");
     }
-    co_return co_await inner_.settle(term, std::move(settlements));
+    co_return co_await PassingStore::settle(term, std::move(settlements));
   }
-  Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override {
-    return inner_.shorten_waits(term, now);
-  }
-  Task<Result<>> probe() override { return inner_.probe(); }
-  Task<void> close() override { return inner_.close(); }
-
- private:
-  SqliteStore inner_;
 };
 
 struct World {

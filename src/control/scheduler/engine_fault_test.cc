@@ -13,69 +13,51 @@ using namespace std::chrono_literals;
 const WallTime kNow = parse_rfc3339("2026-08-21T12:00:00Z").value();
 
 /// A store whose disk is full, or gone, for a while.
-class FaultyStore final : public Store {
+class FaultyStore final : public PassingStore {
  public:
-  explicit FaultyStore(const std::filesystem::path& folder)
-      : inner_(SqliteOptions{.folder = folder}) {}
+  using PassingStore::PassingStore;
   bool no_reads = false;
   bool no_writes = false;
   int refused = 0;
 
-  Task<Result<>> open(Events& events, std::string address) override {
-    return inner_.open(events, std::move(address));
-  }
   Task<Result<Written>> put(PutRequest request) override {
     if (no_writes) co_return broken();
-    auto result = co_await inner_.put(std::move(request));
+    auto result = co_await PassingStore::put(std::move(request));
     co_return result;
-  }
-  Task<Result<std::optional<StoredJob>>> get(std::string name) override {
-    return inner_.get(std::move(name));
-  }
-  Task<Result<std::optional<JobId>>> remove(std::string name) override {
-    return inner_.remove(std::move(name));
-  }
-  Task<Result<std::vector<JobId>>> remove_prefix(std::string prefix) override {
-    return inner_.remove_prefix(std::move(prefix));
-  }
-  Task<Result<std::vector<NamedJob>>> list(ListRequest request) override {
-    return inner_.list(std::move(request));
   }
   Task<Result<std::vector<Due>>> due(std::uint64_t term, Due after, WallTime until,
                                      std::size_t limit) override {
     if (no_reads) co_return broken();
-    auto result = co_await inner_.due(term, after, until, limit);
+    auto result = co_await PassingStore::due(term, after, until, limit);
     co_return result;
   }
   Task<Result<Loaded>> load(std::uint64_t term, std::vector<JobId> ids) override {
     if (no_reads) co_return broken();
-    auto result = co_await inner_.load(term, std::move(ids));
+    auto result = co_await PassingStore::load(term, std::move(ids));
     co_return result;
   }
   Task<Result<std::vector<bool>>> settle(std::uint64_t term,
                                          std::vector<Settlement> settlements) override {
     if (no_writes) co_return broken();
-    auto result = co_await inner_.settle(term, std::move(settlements));
+    auto result = co_await PassingStore::settle(term, std::move(settlements));
     co_return result;
   }
   Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override {
     if (no_writes) co_return broken();
-    auto result = co_await inner_.shorten_waits(term, now);
+    auto result = co_await PassingStore::shorten_waits(term, now);
     co_return result;
   }
   Task<Result<>> probe() override {
     if (no_writes) co_return broken();
-    auto result = co_await inner_.probe();
+    auto result = co_await PassingStore::probe();
     co_return result;
   }
-  Task<void> close() override { return inner_.close(); }
 
  private:
   std::unexpected<Error> broken() {
     ++refused;
     return fail(Code::resource_exhausted, "database or disk is full (13)");
   }
-  SqliteStore inner_;
 };
 
 Job job_of_app(Job job) {

@@ -29,6 +29,49 @@ class TemporaryFolder {
   std::filesystem::path path;
 };
 
+/// A store in a folder, for tests that hold up or break some of its calls.
+class PassingStore : public Store {
+ public:
+  explicit PassingStore(const std::filesystem::path& folder)
+      : inner_(SqliteOptions{.folder = folder}) {}
+
+  Task<Result<>> open(Events& events, std::string address) override {
+    return inner_.open(events, std::move(address));
+  }
+  Task<Result<Written>> put(PutRequest request) override { return inner_.put(std::move(request)); }
+  Task<Result<std::optional<StoredJob>>> get(std::string name) override {
+    return inner_.get(std::move(name));
+  }
+  Task<Result<std::optional<JobId>>> remove(std::string name) override {
+    return inner_.remove(std::move(name));
+  }
+  Task<Result<std::vector<JobId>>> remove_prefix(std::string prefix) override {
+    return inner_.remove_prefix(std::move(prefix));
+  }
+  Task<Result<std::vector<NamedJob>>> list(ListRequest request) override {
+    return inner_.list(std::move(request));
+  }
+  Task<Result<std::vector<Due>>> due(std::uint64_t term, Due after, WallTime until,
+                                     std::size_t limit) override {
+    return inner_.due(term, after, until, limit);
+  }
+  Task<Result<Loaded>> load(std::uint64_t term, std::vector<JobId> ids) override {
+    return inner_.load(term, std::move(ids));
+  }
+  Task<Result<std::vector<bool>>> settle(std::uint64_t term,
+                                         std::vector<Settlement> settlements) override {
+    return inner_.settle(term, std::move(settlements));
+  }
+  Task<Result<>> shorten_waits(std::uint64_t term, WallTime now) override {
+    return inner_.shorten_waits(term, now);
+  }
+  Task<Result<>> probe() override { return inner_.probe(); }
+  Task<void> close() override { return inner_.close(); }
+
+ private:
+  SqliteStore inner_;
+};
+
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(WallTime now) : now_(now) {}

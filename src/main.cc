@@ -2,6 +2,7 @@
 #include <string_view>
 #include <vector>
 
+#include <google/protobuf/stubs/logging.h>
 #include <sys/resource.h>
 
 #include "control/placement/program.h"
@@ -59,6 +60,8 @@ void raise_descriptor_limit() {
 
 int main(int argc, char** argv) {
   outrigger::raise_descriptor_limit();
+  // Hostile messages would fill standard error; what is wrong with them is in our own errors.
+  google::protobuf::SetLogHandler(nullptr);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   return outrigger::run(argv[0], arguments);
 }

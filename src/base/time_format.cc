@@ -18,6 +18,16 @@ struct Parts {
   std::int64_t nanos;
 };
 
+Parts parts_of_seconds(std::int64_t seconds, std::int64_t nanos) {
+  std::int64_t days = seconds / kDay;
+  std::int64_t rest = seconds % kDay;
+  if (rest < 0) {
+    rest += kDay;
+    --days;
+  }
+  return {days, rest, nanos};
+}
+
 Parts parts_of(WallTime time, std::int64_t offset_seconds) {
   const std::int64_t total = time.time_since_epoch().count();
   std::int64_t seconds = total / kNanos;
@@ -26,14 +36,7 @@ Parts parts_of(WallTime time, std::int64_t offset_seconds) {
     nanos += kNanos;
     --seconds;
   }
-  seconds += offset_seconds;
-  std::int64_t days = seconds / kDay;
-  std::int64_t rest = seconds % kDay;
-  if (rest < 0) {
-    rest += kDay;
-    --days;
-  }
-  return {days, rest, nanos};
+  return parts_of_seconds(seconds + offset_seconds, nanos);
 }
 
 std::chrono::year_month_day date_of(std::int64_t days) {
@@ -84,16 +87,6 @@ std::int64_t local_offset(WallTime time) {
     minute = seconds / 60;
   }
   return offset;
-}
-
-/// Seconds and nanoseconds since 1970 as a time, held within its range.
-WallTime clamped(std::int64_t seconds, std::int64_t nanos) {
-  std::int64_t total = 0;
-  if (__builtin_mul_overflow(seconds, kNanos, &total) ||
-      __builtin_add_overflow(total, nanos, &total)) {
-    return seconds < 0 ? WallTime::min() : WallTime::max();
-  }
-  return WallTime(nanoseconds(total));
 }
 
 /// Reads fixed-width text from the left.
@@ -156,9 +149,22 @@ WallTime wall_now() noexcept {
   return std::chrono::time_point_cast<nanoseconds>(std::chrono::system_clock::now());
 }
 
+WallTime wall_time(std::int64_t seconds, std::int64_t nanos) noexcept {
+  std::int64_t total = 0;
+  if (__builtin_mul_overflow(seconds, kNanos, &total) ||
+      __builtin_add_overflow(total, nanos, &total)) {
+    return seconds < 0 ? WallTime::min() : WallTime::max();
+  }
+  return WallTime(nanoseconds(total));
+}
+
 std::string format_rfc3339(WallTime time) {
+  return format_rfc3339(std::chrono::floor<std::chrono::seconds>(time));
+}
+
+std::string format_rfc3339(std::chrono::sys_seconds time) {
   std::string out;
-  append_date_time(out, parts_of(time, 0), false);
+  append_date_time(out, parts_of_seconds(time.time_since_epoch().count(), 0), false);
   out += 'Z';
   return out;
 }
@@ -222,7 +228,7 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
                 "'" + std::string(text) + "' is not a time as RFC 3339 has it");
   }
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return clamped(
+  return wall_time(
       days * kDay + std::int64_t{hour} * 3600 + std::int64_t{minute} * 60 + second - offset, nanos);
 }
 
@@ -241,7 +247,7 @@ WallTime add(WallTime time, const CalendarDuration& duration) noexcept {
       std::chrono::month(static_cast<unsigned>(months - year * 12 + 1)), std::chrono::day(1)};
   const std::int64_t days = std::chrono::sys_days(first).time_since_epoch().count() +
                             static_cast<unsigned>(date.day()) - 1 + duration.days;
-  const WallTime stepped = clamped(days * kDay + parts.seconds, parts.nanos);
+  const WallTime stepped = wall_time(days * kDay + parts.seconds, parts.nanos);
   std::int64_t total = 0;
   if (__builtin_add_overflow(stepped.time_since_epoch().count(), duration.rest.count(), &total)) {
     return duration.rest.count() < 0 ? WallTime::min() : WallTime::max();

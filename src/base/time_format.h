@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,8 +15,14 @@ using WallTime = std::chrono::sys_time<std::chrono::nanoseconds>;
 
 [[nodiscard]] WallTime wall_now() noexcept;
 
+/// Seconds and nanoseconds since 1970, held within WallTime's range: for numbers that came from
+/// outside, where a plain conversion would overflow.
+[[nodiscard]] WallTime wall_time(std::int64_t seconds, std::int64_t nanos = 0) noexcept;
+
 /// "2026-08-21T13:04:05Z": whole seconds, UTC.
 [[nodiscard]] std::string format_rfc3339(WallTime time);
+/// The same for times beyond WallTime's range, the years 0 to 9999.
+[[nodiscard]] std::string format_rfc3339(std::chrono::sys_seconds time);
 /// "2026-08-21T13:04:05.12Z": as many digits of the fraction as are needed, UTC.
 [[nodiscard]] std::string format_rfc3339_nano(WallTime time);
 /// The same in the machine's time zone, "2026-08-21T15:04:05.12+02:00". Quick enough for logs.

@@ -39,6 +39,10 @@ TEST(TimeFormat, RefusesWhatIsNoTime) {
 TEST(TimeFormat, TimesOutOfRangeMeanItsEnds) {
   EXPECT_EQ(parse_rfc3339("9999-12-31T23:59:59Z"), WallTime::max());
   EXPECT_EQ(parse_rfc3339("0000-01-01T00:00:00Z"), WallTime::min());
+  EXPECT_EQ(wall_time(27'366'756'990), WallTime::max());
+  EXPECT_EQ(wall_time(-27'366'756'990), WallTime::min());
+  EXPECT_EQ(wall_time(9'223'372'036, 854'775'808), WallTime::max());
+  EXPECT_EQ(wall_time(1, 2), at(1'000'000'002));
 }
 
 TEST(TimeFormat, WritesAsManyDigitsAsAreNeeded) {
@@ -46,6 +50,8 @@ TEST(TimeFormat, WritesAsManyDigitsAsAreNeeded) {
   EXPECT_EQ(format_rfc3339_nano(at(1787317445123456789)), "2026-08-21T13:04:05.123456789Z");
   EXPECT_EQ(format_rfc3339_nano(at(1787317445500000000)), "2026-08-21T13:04:05.5Z");
   EXPECT_EQ(format_rfc3339_nano(at(1787317445000000000)), "2026-08-21T13:04:05Z");
+  const std::chrono::sys_seconds far_away{std::chrono::seconds(253'402'300'799)};
+  EXPECT_EQ(format_rfc3339(far_away), "9999-12-31T23:59:59Z");
   EXPECT_EQ(format_rfc3339_nano(at(-1)), "1969-12-31T23:59:59.999999999Z");
   EXPECT_EQ(format_http_date(at(784111777000000000)), "Sun, 06 Nov 1994 08:49:37 GMT");
 }

@@ -5,6 +5,7 @@
 #include "base/duration.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/time_format.h"
 #include "dapr/proto/runtime/v1/actors.pb.h"
 #include "runtime/actors/bytes_value.h"
 #include "runtime/actors/either.h"
@@ -22,8 +23,7 @@ const Logger log("dapr.runtime.actors.callbackstream");
 constexpr std::size_t kOutboxMax = 1024;
 
 std::string text_of(const google::protobuf::Duration& duration) {
-  return format_duration(std::chrono::seconds(duration.seconds()) +
-                         std::chrono::nanoseconds(duration.nanos()));
+  return format_duration(wall_time(duration.seconds(), duration.nanos()).time_since_epoch());
 }
 
 template <class Message>

@@ -141,7 +141,7 @@ std::optional<std::string> timestamp_json(std::int64_t seconds, std::int32_t nan
   // 0001-01-01 to 9999-12-31.
   if (seconds < -62'135'596'800 || seconds > 253'402'300'799) return std::nullopt;
   if (nanos < 0 || nanos > 999'999'999) return std::nullopt;
-  std::string text = format_rfc3339(WallTime(std::chrono::seconds(seconds)));
+  std::string text = format_rfc3339(std::chrono::sys_seconds(std::chrono::seconds(seconds)));
   text.pop_back();
   append_fraction(text, nanos);
   return text + "Z";

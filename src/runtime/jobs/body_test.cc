@@ -156,6 +156,8 @@ TEST(JobData, AnyHasTheFormOfItsType) {
   EXPECT_EQ(form("UInt32Value", "\x08\x07"), "7}");
   EXPECT_EQ(form("Duration", "\x08\x03"), "\"3s\"}");
   EXPECT_EQ(form("Timestamp", "\x08\x03"), "\"1970-01-01T00:00:03Z\"}");
+  // 27,366,756,990 s: beyond what nanoseconds count to.
+  EXPECT_EQ(form("Timestamp", "\x08\xfe\xa4\xbe\xf9\x65"), "\"2837-03-20T20:56:30Z\"}");
   EXPECT_EQ(form("Empty", ""), "{}}");
   EXPECT_EQ(form("Struct", ""), "{}}");
   EXPECT_EQ(form("Nobody", ""), "none");

@@ -3,8 +3,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include <google/protobuf/stubs/logging.h>
-
 #include "base/build_info.h"
 #include "base/env.h"
 #include "base/lifetime.h"
@@ -22,8 +20,6 @@ const Logger log("dapr.runtime");
 
 int run_sidecar(const options::Options& options) {
   const Signals signals(Signals::Reload::yes);
-  // Hostile messages would fill standard error; what is wrong with them is in our own errors.
-  google::protobuf::SetLogHandler(nullptr);
   log.info("Starting Dapr Runtime -- version ", build_version(), " -- commit ", build_commit());
   log.info("Log level set to: ", to_string(options.log.level));
   for (;;) {

@@ -25,10 +25,7 @@ WallTime to_time(const ASN1_TIME* time) {
   std::tm parts{};
   // Any time of the certificate's two forms is one of these, however far away.
   if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return WallTime::min();
-  const auto seconds = std::chrono::seconds(::timegm(&parts));
-  if (seconds > WallTime::max().time_since_epoch()) return WallTime::max();
-  if (seconds < WallTime::min().time_since_epoch()) return WallTime::min();
-  return WallTime(seconds);
+  return wall_time(::timegm(&parts));
 }
 
 std::string to_text(const X509_NAME* name) {

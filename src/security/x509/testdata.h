@@ -133,4 +133,16 @@ XFXAXXNJSLgD
 inline constexpr std::string_view kCertificateFingerprint =
     "ae18e49d1a27bb23724d83dc6156a4b717a7bfb751ab52f9de2700856845d41d";
 
+/// Ends in the year 2848, which nanoseconds do not reach.
+inline constexpr std::string_view kOfFarAway = R"(-----BEGIN CERTIFICATE-----
+MIIBMjCB5aADAgECAhQlGUngDZ3x5PEBL4Ds/xl/9Uu5CzAFBgMrZXAwDjEMMAoG
+A1UEAwwDZmFyMCAXDTI2MTEyMzA1MzQzM1oYDzI4NDgwNDA3MDUzNDMzWjAOMQww
+CgYDVQQDDANmYXIwKjAFBgMrZXADIQC/4RYmrNiiIF4gTmOClzbeySxtATlWEe6L
+80GsZ1EzgKNTMFEwHQYDVR0OBBYEFMR/o2pWafI27LcjOIClwXGceKD8MB8GA1Ud
+IwQYMBaAFMR/o2pWafI27LcjOIClwXGceKD8MA8GA1UdEwEB/wQFMAMBAf8wBQYD
+K2VwA0EAvCIisIEuaStaUE5zFc6B83RO/zuCskHZGjvVwoyBWdSzOt1J/B6cbcIS
+UYBzXPW6tzq4KA8YQNafqzNhBMGkAQ==
+-----END CERTIFICATE-----
+)";
+
 }  // namespace outrigger::security::x509::testdata

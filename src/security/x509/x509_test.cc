@@ -240,6 +240,12 @@ TEST(Certificates, OfOpenSslAreRead) {
   EXPECT_EQ(read.path_length_max(), 0);
 }
 
+TEST(Certificates, OfCenturiesEndWithTheTimeThatCanBeHeld) {
+  const auto chain = parse_certificates(testdata::kOfFarAway);
+  ASSERT_TRUE(chain);
+  EXPECT_EQ(chain->front().not_after(), WallTime::max());
+}
+
 TEST(Certificates, ThatAreNoneAreRefused) {
   EXPECT_FALSE(parse_certificates(""));
   EXPECT_FALSE(parse_certificates(to_pem("CERTIFICATE", "nonsense")));

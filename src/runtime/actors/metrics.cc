@@ -5,7 +5,9 @@ namespace outrigger::runtime::actors {
 ActorMetrics::ActorMetrics(telemetry::Registry& registry)
     : by_type_(registry.group({"actor_type"})),
       by_success_(registry.group({"actor_type", "success"})),
-      by_reason_(registry.group({"actor_type"})) {
+      by_reason_(registry.group({"actor_type"})),
+      by_operation_(registry.group({"actor_type", "operation"})),
+      by_report_failure_(registry.group({"actor_type", "operation", "reason"})) {
   deactivated_ = registry.counter(by_type_, "dapr_runtime_actor_deactivated_total",
                                   "The number of the successful actor deactivation.");
   rebalanced_ = registry.counter(by_type_, "dapr_runtime_actor_rebalanced_total",
@@ -21,6 +23,13 @@ ActorMetrics::ActorMetrics(telemetry::Registry& registry)
                                       "The number of actor reminders fired requests.");
   failed_ = registry.counter(by_reason_, "dapr_runtime_actor_deactivated_failed_total",
                              "The number of the failed actor deactivation.");
+  orders_ = registry.counter(by_operation_, "dapr_runtime_actor_table_operation_recv_total",
+                             "Orders of the placement service, by operation.");
+  reports_ = registry.counter(by_operation_, "dapr_runtime_actor_status_report_total",
+                              "Reports and answers written to the placement service.");
+  reports_failed_ =
+      registry.counter(by_report_failure_, "dapr_runtime_actor_status_report_fail_total",
+                       "Streams to the placement service that ended before it had answered.");
 }
 
 ActorMetrics::OfType ActorMetrics::of(std::string_view type) const {
@@ -41,6 +50,19 @@ ActorMetrics::OfType ActorMetrics::of(std::string_view type) const {
 
 void ActorMetrics::deactivation_failed(std::string_view type) const {
   failed_.at(by_reason_.find({type})).add();
+}
+
+// Of no type in particular: upstream's label `actor_type` is empty in these.
+void ActorMetrics::placement_order(std::string_view operation) const {
+  orders_.at(by_operation_.find({"", operation})).add();
+}
+
+void ActorMetrics::reported_to_placement() const {
+  reports_.at(by_operation_.find({"", "send"})).add();
+}
+
+void ActorMetrics::report_to_placement_failed(std::string_view reason) const {
+  reports_failed_.at(by_report_failure_.find({"", "send", reason})).add();
 }
 
 }  // namespace outrigger::runtime::actors

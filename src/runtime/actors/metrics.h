@@ -21,9 +21,16 @@ class ActorMetrics {
   [[nodiscard]] OfType of(std::string_view type) const;
   void deactivation_failed(std::string_view type) const;
 
+  /// Of the stream to placement: an order ("lock", "update", "unlock") has come; this sidecar's
+  /// report was written, or could not be (the name of the error's code).
+  void placement_order(std::string_view operation) const;
+  void reported_to_placement() const;
+  void report_to_placement_failed(std::string_view reason) const;
+
  private:
-  telemetry::Group by_type_, by_success_, by_reason_;
+  telemetry::Group by_type_, by_success_, by_reason_, by_operation_, by_report_failure_;
   telemetry::CounterFamily deactivated_, rebalanced_, timers_fired_, reminders_fired_, failed_;
+  telemetry::CounterFamily orders_, reports_, reports_failed_;
   telemetry::GaugeFamily pending_, timers_;
 };
 

@@ -178,6 +178,7 @@ Task<void> Client::Impl::run() {
       ended = address.error();
     }
     if (mine->requested()) co_return;
+    if (!ordered && !is_follower(*ended) && options.on_report) options.on_report(&*ended);
     // Among replicas the leader is found without waiting, once around.
     if (is_follower(*ended)) {
       log.debug("Placement stream closed: ", *ended, ". Reconnecting...");
@@ -234,6 +235,7 @@ Task<void> Client::Impl::write(Stream* to) {
     if (!message || !*message) co_return;
     auto written = co_await to->call->write(*std::move(*message));
     if (!written) co_return;  // The reader is told why.
+    if (options.on_report) options.on_report(nullptr);
   }
 }
 
@@ -256,6 +258,9 @@ Task<Result<>> Client::Impl::read(Stream* from) {
 Task<void> Client::Impl::obey(Stream* from, Order order) {
   log.debug("Handling placement order=", order.operation_name, " version=", order.version);
   const Order::Operation operation = order.operation;
+  if (options.on_order && operation != Order::Operation::unknown) {
+    options.on_order(order.operation_name);
+  }
   switch (from->round.next(order)) {
     case Round::Action::answer: overdue.start(options.round_timeout); break;
     case Round::Action::update:

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/cancellation.h"
@@ -154,6 +155,12 @@ struct Options {
   /// On loop 0 after each completed round: the types this sidecar hosts, for those who register
   /// elsewhere what it takes. May be empty.
   std::function<void(const std::vector<std::string>& types)> on_round;
+  /// On loop 0 with each order of the service, for metrics: "lock", "update", "unlock". May be
+  /// empty.
+  std::function<void(std::string_view operation)> on_order;
+  /// On loop 0 when this sidecar's report has been written to a stream (nullptr), or when a stream
+  /// ended before the service had answered it. May be empty.
+  std::function<void(const Error* failure)> on_report;
 };
 
 /// Where this sidecar says which types it hosts. All members but ready() belong to loop 0.

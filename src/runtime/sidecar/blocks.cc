@@ -227,6 +227,13 @@ void Blocks::make_actors() {
     options.on_round = [this](const std::vector<std::string>& types) {
       schedulers_->set_actor_types(types);
     };
+    options.on_order = [this](std::string_view operation) {
+      shared_.actor_metrics.placement_order(operation);
+    };
+    options.on_report = [this](const Error* failure) {
+      if (failure == nullptr) return shared_.actor_metrics.reported_to_placement();
+      shared_.actor_metrics.report_to_placement_failed(to_string(failure->code()));
+    };
     placement_ = std::make_unique<placement::Client>(
         std::move(options), loops_,
         services_of<placement::Service>(

@@ -1,46 +1,9 @@
 #include <gtest/gtest.h>
 
-#include "base/scope.h"
-#include "components/middleware/registry.h"
+#include "components/middleware/rig_testing.h"
 
 namespace outrigger::components::middleware {
 namespace {
-
-/// One middleware, with a handler behind it that says what it was asked.
-class Rig {
- public:
-  explicit Rig(std::string type, Properties properties) {
-    Metadata metadata{"it", std::move(type), "v1", std::move(properties)};
-    const auto* kind = find_kind(kinds(), metadata.type, metadata.version);
-    OUT_ASSERT(kind != nullptr);
-    made_ = kind->make(metadata, context_);
-  }
-  [[nodiscard]] std::string error() const { return made_ ? "" : made_.error().message(); }
-  net::Response send(std::string target, net::Headers headers = {}) {
-    net::Request request;
-    request.method = "GET";
-    request.target = std::move(target);
-    request.headers = std::move(headers);
-    request.peer = &peer;
-    Next next = [](net::Request passed) { return say(std::move(passed)); };
-    return run_on(loop_, call(made_->get(), std::move(request), std::move(next)));
-  }
-  net::Peer peer{.address = "10.0.0.1:4711"};
-
- private:
-  static Task<net::Response> say(net::Request request) {
-    net::Response response;
-    response.body = request.target;
-    co_return response;
-  }
-  static Task<net::Response> call(Middleware* one, net::Request request, Next next) {
-    auto response = co_await one->handle(std::move(request), std::move(next));
-    co_return response;
-  }
-  Loop loop_;
-  ComponentContext context_{loop_, "app"};
-  Result<std::unique_ptr<Middleware>> made_ = fail(Code::internal, "not made");
-};
 
 TEST(RouterChecker, LetsThroughWhatMatchesItsRule) {
   Rig rig("middleware.http.routerchecker", {{"rule", "^/v1.0/(state|invoke)/[a-z]+"}});

@@ -6,6 +6,10 @@ namespace outrigger::components::middleware {
 using Made = Result<std::unique_ptr<Middleware>>;
 Made make_bearer(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> bearer_fields();
+Made make_oauth2(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> oauth2_fields();
+Made make_oauth2_client_credentials(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> oauth2_client_credentials_fields();
 Made make_rate_limit(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> rate_limit_fields();
 Made make_router_alias(const Metadata& metadata, ComponentContext& context);
@@ -16,6 +20,9 @@ std::vector<FieldInfo> router_checker_fields();
 namespace {
 constexpr Kind<Middleware> kKinds[] = {
     {"middleware.http.bearer", "v1", &make_bearer, &bearer_fields},
+    {"middleware.http.oauth2", "v1", &make_oauth2, &oauth2_fields},
+    {"middleware.http.oauth2clientcredentials", "v1", &make_oauth2_client_credentials,
+     &oauth2_client_credentials_fields},
     {"middleware.http.ratelimit", "v1", &make_rate_limit, &rate_limit_fields},
     {"middleware.http.routeralias", "v1", &make_router_alias, &router_alias_fields},
     {"middleware.http.routerchecker", "v1", &make_router_checker, &router_checker_fields},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,18 @@
 #include "resources/component.h"
 
 namespace outrigger::runtime::processor {
+
+/// What closes a component that is out of use, once the calls inside have ended; nullopt: there is
+/// nothing to close. Not to be cancelled.
+using Closing = std::optional<Task<void>>;
+
+/// What became of open().
+struct Opened {
+  /// Those that the metadata API lists.
+  std::vector<std::string> capabilities;
+  /// Of the component whose place it took.
+  Closing replaced;
+};
 
 /// What a block does with the configured components of its category. Runs on loop 0.
 class ComponentLoader {
@@ -21,11 +34,21 @@ class ComponentLoader {
   [[nodiscard]] virtual std::string_view noun() const noexcept = 0;
   /// Whether this program can open the type and version.
   [[nodiscard]] virtual bool knows(std::string_view type, std::string_view version) const = 0;
-  /// Opens it on every loop and makes it available. The capabilities that the metadata API lists.
-  virtual Task<Result<std::vector<std::string>>> open(resources::Component spec,
-                                                      components::Metadata metadata) = 0;
-  /// Takes it out of use and closes it on every loop.
-  virtual Task<void> close(std::string name) = 0;
+  /// At run time: why it cannot be opened beside what is open, which must go first; nullopt if it
+  /// can. At the start that is open()'s error.
+  [[nodiscard]] virtual std::optional<std::string> refuses(const resources::Component&) const {
+    return std::nullopt;
+  }
+  /// Opens it on every loop and makes it available, in place of the one of that name if there is
+  /// one: calls find the old one until they find the new one. After an error all is as before.
+  virtual Task<Result<Opened>> open(resources::Component spec, components::Metadata metadata) = 0;
+  /// Takes it out of use on every loop: calls do not find it any more.
+  virtual Task<Closing> withdraw(std::string name) = 0;
+  /// withdraw(), and waits until it is closed.
+  Task<void> close(std::string name) {
+    auto closing = co_await withdraw(std::move(name));
+    if (closing) co_await *std::move(closing);
+  }
 };
 
 namespace detail {
@@ -45,6 +68,13 @@ Task<Result<>> close_here(std::unique_ptr<Component>& opened) {
   if (opened) co_await opened->close();
   opened.reset();
   co_return Result<>();
+}
+
+template <class Open>
+Task<void> close_one(std::shared_ptr<Open>* slot) {
+  // It is to die on this loop, too.
+  const auto mine = std::move(*slot);
+  if (mine) co_await mine->close();
 }
 
 }  // namespace detail
@@ -73,6 +103,17 @@ Task<Result<std::vector<std::unique_ptr<Component>>>> open_on_loops(
     co_return std::unexpected(std::move(opened).error());
   }
   co_return std::move(instances);
+}
+
+/// Closes what each loop had in use, all at once.
+template <class Open>
+Task<void> close_on_loops(Loops* loops, std::vector<std::shared_ptr<Open>> instances) {
+  std::function<Task<void>(unsigned)> close = [&instances](unsigned i) {
+    return detail::close_one(&instances[i]);
+  };
+  Cancellation never;
+  auto closing = run_on_all(*loops, std::move(close));
+  co_await std::move(closing).under(never);
 }
 
 }  // namespace outrigger::runtime::processor

@@ -1,5 +1,9 @@
 #include "runtime/processor/processor.h"
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include "base/log.h"
 #include "base/uuid.h"
 #include "resources/templates.h"
@@ -24,11 +28,24 @@ Error init_error(std::string_view kind, const resources::Component& component,
 }  // namespace
 
 struct Processor::Impl {
+  Impl(Settings given, SecretSource source, LoadObserver* watching)
+      : settings(std::move(given)), secrets(std::move(source)), observer(watching) {}
+
   Settings settings;
   SecretSource secrets;
   LoadObserver* observer;
   std::vector<ComponentLoader*> loaders;
   std::vector<LoadedComponent> loaded;
+  /// What the secrets of those that are open were.
+  std::map<std::string, resources::Secrets> secrets_of;
+  /// For a secret store, or for another component to go.
+  std::vector<resources::Component> waiting;
+  std::vector<resources::Component> denied;
+  /// With ignoreErrors.
+  std::vector<resources::Component> failed;
+  bool started = false;
+  /// What is out of use, while its calls end.
+  Scope closing;
 
   ComponentLoader* loader_of(const resources::Component& component) {
     for (ComponentLoader* loader : loaders) {
@@ -36,7 +53,7 @@ struct Processor::Impl {
     }
     return nullptr;
   }
-  bool denied(const resources::Component& component) const {
+  bool is_denied(const resources::Component& component) const {
     const std::string version = component.version.empty() ? "v1" : component.version;
     return std::ranges::any_of(settings.denied, [&](const std::string& rule) {
       return same_text(rule, component.type) || same_text(rule, component.type + "/" + version);
@@ -47,34 +64,86 @@ struct Processor::Impl {
                                                                 ? resources::Mode::kubernetes
                                                                 : resources::Mode::standalone);
   }
-  bool has_store(const std::string& name) const {
-    return std::ranges::any_of(loaded, [&](const LoadedComponent& component) {
-      return component.spec.name == name && component.spec.category() == "secretstores";
-    });
+  LoadedComponent* find(const std::string& name) {
+    const auto found = std::ranges::find_if(
+        loaded, [&](const LoadedComponent& component) { return component.spec.name == name; });
+    return found == loaded.end() ? nullptr : &*found;
+  }
+  bool has_store(const std::string& name) {
+    const LoadedComponent* found = find(name);
+    return found != nullptr && found->spec.category() == "secretstores";
   }
   /// The secret store that must be there first; "" if none.
-  std::string awaited_store(const resources::Component& component) const {
+  std::string awaited_store(const resources::Component& component) {
     if (resources::secret_names(component.metadata).empty()) return {};
     std::string store = store_of(component.secret_store);
     return has_store(store) ? std::string() : store;
   }
+  bool must_wait(const resources::Component& component) {
+    if (!awaited_store(component).empty()) return true;
+    ComponentLoader* const loader = loader_of(component);
+    return started && loader != nullptr && loader->refuses(component).has_value();
+  }
+  void forget(const std::string& name) {
+    for (auto* list : {&waiting, &denied, &failed}) {
+      std::erase_if(*list, [&](const resources::Component& each) { return each.name == name; });
+    }
+  }
+  void put(resources::Component spec, std::vector<std::string> capabilities,
+           resources::Secrets used) {
+    secrets_of[spec.name] = std::move(used);
+    if (LoadedComponent* const found = find(spec.name)) {
+      *found = {std::move(spec), std::move(capabilities)};
+    } else {
+      loaded.push_back({std::move(spec), std::move(capabilities)});
+    }
+  }
+  void close_later(Closing task) {
+    if (task) closing.spawn(*std::move(task));
+  }
 
-  Task<resources::Secrets> fetch(std::string store, std::vector<std::string> names);
+  struct Fetched {
+    resources::Secrets secrets;
+    bool complete = true;
+  };
+  Task<Fetched> fetch(std::string store, std::vector<std::string> names);
+  Task<resources::Secrets> resolve(resources::Component* component);
   Task<Result<>> open(resources::Component component);
   Task<Result<>> open_unless_ignored(resources::Component component);
+  Task<Result<>> open_waiting();
+  Task<void> withdraw(std::string name);
 };
 
-Task<resources::Secrets> Processor::Impl::fetch(std::string store, std::vector<std::string> names) {
-  resources::Secrets found;
+Task<Processor::Impl::Fetched> Processor::Impl::fetch(std::string store,
+                                                      std::vector<std::string> names) {
+  Fetched found;
   for (const std::string& name : names) {
     auto secret = co_await secrets(store, name);
     if (secret) {
-      found.emplace(name, *std::move(secret));
+      found.secrets.emplace(name, *std::move(secret));
     } else {
+      found.complete = false;
       log.error("Error getting secret: ", secret.error());
     }
   }
   co_return found;
+}
+
+/// Puts what its references stand for in. The secrets that it used.
+Task<resources::Secrets> Processor::Impl::resolve(resources::Component* component) {
+  for (const std::string& name :
+       resources::apply_env_refs(component->metadata, settings.environment)) {
+    log.warn("component ", component->name, ": the environment variable ", name,
+             " may not be read by a component");
+  }
+  resources::Secrets used;
+  if (const auto names = resources::secret_names(component->metadata); !names.empty()) {
+    auto fetched = co_await fetch(store_of(component->secret_store), names);
+    used = std::move(fetched.secrets);
+    resources::apply_secrets(component->metadata, used);
+  }
+  if (settings.strict_wasm_sandbox) resources::enforce_strict_sandbox(*component);
+  co_return used;
 }
 
 Task<Result<>> Processor::Impl::open(resources::Component component) {
@@ -82,20 +151,12 @@ Task<Result<>> Processor::Impl::open(resources::Component component) {
   if (loader == nullptr) {
     co_return fail(Code::invalid_argument, "incorrect type " + component.type);
   }
-  for (const std::string& name :
-       resources::apply_env_refs(component.metadata, settings.environment)) {
-    log.warn("component ", component.name, ": the environment variable ", name,
-             " may not be read by a component");
-  }
-  if (const auto names = resources::secret_names(component.metadata); !names.empty()) {
-    const auto found = co_await fetch(store_of(component.secret_store), names);
-    resources::apply_secrets(component.metadata, found);
-  }
-  if (settings.strict_wasm_sandbox) resources::enforce_strict_sandbox(component);
+  resources::Component resolved = component;
+  auto used = co_await resolve(&resolved);
   resources::TemplateFacts facts{settings.identity.app_id, settings.identity.pod_name,
                                  settings.identity.own_namespace.value_or(""),
                                  [] { return uuid_v4(); }};
-  auto properties = resources::component_properties(component, facts);
+  auto properties = resources::component_properties(resolved, facts);
   if (!properties) {
     co_return fail(init_error("INIT_COMPONENT_FAILURE", component, properties.error().message()));
   }
@@ -110,7 +171,7 @@ Task<Result<>> Processor::Impl::open(resources::Component component) {
   metadata.type = component.type;
   metadata.version = component.version;
   for (auto& [name, value] : *properties) metadata.properties[name] = std::move(value);
-  auto opening = loader->open(component, std::move(metadata));
+  auto opening = loader->open(std::move(resolved), std::move(metadata));
   auto opened = co_await with_timeout(std::move(opening),
                                       std::chrono::duration_cast<Duration>(component.init_timeout));
   if (!opened) {
@@ -119,13 +180,13 @@ Task<Result<>> Processor::Impl::open(resources::Component component) {
         "INIT_COMPONENT_FAILURE", component,
         late ? "init timeout for component " + component.log_name() : opened.error().message()));
   }
+  close_later(std::move(opened->replaced));
   log.info("Component loaded: ", component.log_name());
-  loaded.push_back({std::move(component), *std::move(opened)});
+  put(std::move(component), std::move(opened->capabilities), std::move(used));
   co_return Result<>();
 }
 
 Task<Result<>> Processor::Impl::open_unless_ignored(resources::Component component) {
-  const bool ignore = component.ignore_errors;
   const resources::Component kept = component;
   log.debug("Loading component: ", component.log_name());
   auto opened = co_await open(std::move(component));
@@ -134,9 +195,16 @@ Task<Result<>> Processor::Impl::open_unless_ignored(resources::Component compone
     co_return opened;
   }
   if (observer != nullptr) observer->failed(kept, "init");
-  const std::string message =
-      "process component " + kept.name + " error: " + opened.error().message();
-  if (ignore) {
+  co_await withdraw(kept.name);
+  Error error = opened.error();
+  if (loader_of(kept) != nullptr) {
+    // Upstream says it twice: who initialises it, and who asks for that.
+    log.error("Failed to init component ", kept.log_name(), ": ", error);
+    error = init_error("INIT_COMPONENT_FAILURE", kept, error.message());
+  }
+  const std::string message = "process component " + kept.name + " error: " + error.message();
+  if (kept.ignore_errors) {
+    failed.push_back(kept);
     log.error("Ignoring error processing component: ", message);
     co_return Result<>();
   }
@@ -144,8 +212,30 @@ Task<Result<>> Processor::Impl::open_unless_ignored(resources::Component compone
   co_return fail(opened.error().code(), message);
 }
 
+// As long as there is one that need not wait any more: it may be what another waits for.
+Task<Result<>> Processor::Impl::open_waiting() {
+  for (;;) {
+    const auto next = std::ranges::find_if(
+        waiting, [this](const resources::Component& each) { return !must_wait(each); });
+    if (next == waiting.end()) co_return Result<>();
+    resources::Component component = std::move(*next);
+    waiting.erase(next);
+    OUT_CO_CHECK(co_await open_unless_ignored(std::move(component)));
+  }
+}
+
+/// Nothing if it is not open.
+Task<void> Processor::Impl::withdraw(std::string name) {
+  const LoadedComponent* const found = find(name);
+  if (found == nullptr) co_return;
+  ComponentLoader* const loader = loader_of(found->spec);
+  std::erase_if(loaded, [&](const LoadedComponent& each) { return each.spec.name == name; });
+  secrets_of.erase(name);
+  close_later(co_await loader->withdraw(std::move(name)));
+}
+
 Processor::Processor(Settings settings, SecretSource secrets, LoadObserver* observer)
-    : impl_(new Impl{std::move(settings), std::move(secrets), observer, {}, {}}) {}
+    : impl_(new Impl(std::move(settings), std::move(secrets), observer)) {}
 Processor::~Processor() = default;
 
 void Processor::add(ComponentLoader& loader) { impl_->loaders.push_back(&loader); }
@@ -153,31 +243,104 @@ void Processor::add(ComponentLoader& loader) { impl_->loaders.push_back(&loader)
 const std::vector<LoadedComponent>& Processor::loaded() const noexcept { return impl_->loaded; }
 
 Task<Result<>> Processor::load(std::vector<resources::Component> components) {
-  std::vector<resources::Component> waiting = std::move(components);
-  std::erase_if(waiting, [this](const resources::Component& component) {
-    if (!impl_->denied(component)) return false;
-    log.warn("component ", component.log_name(), " is denied by the configuration: not loaded");
-    return true;
-  });
-  for (bool progress = true; progress && !waiting.empty();) {
-    progress = false;
-    std::vector<resources::Component> still_waiting;
-    for (resources::Component& component : waiting) {
-      if (!impl_->awaited_store(component).empty()) {
-        still_waiting.push_back(std::move(component));
-        continue;
-      }
-      progress = true;
-      auto opened = co_await impl_->open_unless_ignored(std::move(component));
-      if (!opened) co_return opened;
+  for (resources::Component& component : components) {
+    if (impl_->is_denied(component)) {
+      log.warn("component ", component.log_name(), " is denied by the configuration: not loaded");
+      impl_->denied.push_back(std::move(component));
+    } else {
+      impl_->waiting.push_back(std::move(component));
     }
-    waiting = std::move(still_waiting);
   }
-  for (const resources::Component& component : waiting) {
+  OUT_CO_CHECK(co_await impl_->open_waiting());
+  for (const resources::Component& component : impl_->waiting) {
     log.warn("component ", component.log_name(), " waits for the secret store ",
              impl_->awaited_store(component), ", which is not loaded");
   }
+  impl_->started = true;
   co_return Result<>();
+}
+
+Task<Result<>> Processor::update(resources::Component component) {
+  impl_->forget(component.name);
+  const LoadedComponent* const old = impl_->find(component.name);
+  if (old != nullptr && old->spec == component) co_return Result<>();
+  ComponentLoader* const loader = impl_->loader_of(component);
+  if (const auto why = loader == nullptr ? std::nullopt : loader->refuses(component)) {
+    log.error("Skipping hot reload of ", component.log_name(), ": ", *why);
+    impl_->waiting.push_back(std::move(component));
+    co_return Result<>();
+  }
+  if (old != nullptr) log.info("Closing existing Component to reload: ", old->spec.log_name());
+  const bool other_block = old != nullptr && impl_->loader_of(old->spec) != loader;
+  if (impl_->is_denied(component)) {
+    log.warn("Received unauthorized component update, ignored: ", component.log_name());
+    co_await impl_->withdraw(component.name);
+    impl_->denied.push_back(std::move(component));
+    co_return Result<>();
+  }
+  log.info("Adding Component for processing: ", component.log_name());
+  const std::string shown = component.log_name();
+  if (const std::string store = impl_->awaited_store(component); !store.empty()) {
+    co_await impl_->withdraw(component.name);
+    impl_->waiting.push_back(std::move(component));
+    log.info("Component updated: ", shown, ", but it waits for the secret store ", store);
+    co_return Result<>();
+  }
+  if (other_block) co_await impl_->withdraw(component.name);
+  OUT_CO_CHECK(co_await impl_->open_unless_ignored(std::move(component)));
+  log.info("Component updated: ", shown);
+  co_return co_await impl_->open_waiting();
+}
+
+Task<Result<>> Processor::remove(std::string name) {
+  impl_->forget(name);
+  if (const LoadedComponent* const found = impl_->find(name)) {
+    log.info("Closing deleted Component: ", found->spec.log_name());
+  }
+  co_await impl_->withdraw(std::move(name));
+  co_return co_await impl_->open_waiting();
+}
+
+Task<void> Processor::reopen(std::string name) {
+  const LoadedComponent* const found = impl_->find(name);
+  if (found == nullptr) co_return;
+  const resources::Component component = found->spec;
+  const auto opened = co_await impl_->open(component);
+  if (opened) co_return;
+  if (impl_->observer != nullptr) impl_->observer->failed(component, "init");
+  log.error("The component ", component.log_name(),
+            " goes on as it was, for it cannot be opened again: ", opened.error());
+}
+
+Task<void> Processor::refresh_secrets() {
+  std::vector<std::string> changed;
+  const auto components = impl_->loaded;
+  for (const LoadedComponent& each : components) {
+    const auto names = resources::secret_names(each.spec.metadata);
+    const std::string store = impl_->store_of(each.spec.secret_store);
+    if (names.empty() || !impl_->has_store(store)) continue;
+    const auto fetched = co_await impl_->fetch(store, names);
+    if (!fetched.complete || fetched.secrets == impl_->secrets_of[each.spec.name]) continue;
+    log.info("Secrets of the component ", each.spec.log_name(), " have changed in ", store);
+    changed.push_back(each.spec.name);
+  }
+  for (const std::string& name : changed) co_await reopen(name);
+}
+
+std::vector<resources::Component> Processor::known(Failed failed) const {
+  std::vector<resources::Component> all;
+  for (const auto* list : {&impl_->waiting, &impl_->denied, &impl_->failed}) {
+    if (list == &impl_->failed && failed == Failed::left_out) continue;
+    all.insert(all.end(), list->begin(), list->end());
+  }
+  std::set<std::string_view> newer;
+  for (const resources::Component& each : all) newer.insert(each.name);
+  std::vector<resources::Component> open;
+  for (const LoadedComponent& each : impl_->loaded) {
+    if (!newer.contains(each.spec.name)) open.push_back(each.spec);
+  }
+  all.insert(all.end(), std::make_move_iterator(open.begin()), std::make_move_iterator(open.end()));
+  return all;
 }
 
 Task<Result<resources::HttpEndpoint>> Processor::resolve(resources::HttpEndpoint endpoint) {
@@ -189,18 +352,19 @@ Task<Result<resources::HttpEndpoint>> Processor::resolve(resources::HttpEndpoint
   const auto names = resources::secret_names(endpoint);
   if (!names.empty()) {
     const auto found = co_await impl_->fetch(impl_->store_of(endpoint.secret_store), names);
-    resources::apply_secrets(endpoint, found);
+    resources::apply_secrets(endpoint, found.secrets);
   }
   co_return endpoint;
 }
 
 Task<void> Processor::close() {
   while (!impl_->loaded.empty()) {
-    const resources::Component component = std::move(impl_->loaded.back().spec);
-    impl_->loaded.pop_back();
-    ComponentLoader* loader = impl_->loader_of(component);
-    co_await loader->close(component.name);
+    const std::string name = impl_->loaded.back().spec.name;
+    co_await impl_->withdraw(name);
+    // One after the other: a secret store goes after those that may ask it yet.
+    co_await impl_->closing.join();
   }
+  co_await impl_->closing.join();
 }
 
 }  // namespace outrigger::runtime::processor

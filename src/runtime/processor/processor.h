@@ -20,6 +20,7 @@ using SecretSource =
 
 /// A component that is in use, as the metadata API lists it.
 struct LoadedComponent {
+  /// As its file has it: with references, not with what they stand for.
   resources::Component spec;
   std::vector<std::string> capabilities;
 };
@@ -33,7 +34,8 @@ class LoadObserver {
 };
 
 /// Opens the configured components: resolves their environment and secret references and their
-/// templates, in the order their secret stores allow. Everything runs on loop 0.
+/// templates, in the order their secret stores allow. Everything runs on loop 0, one call after the
+/// other.
 class Processor {
  public:
   struct Settings {
@@ -48,12 +50,32 @@ class Processor {
 
   /// Adds the loader of a category; it must outlive this object.
   void add(ComponentLoader& loader);
-  /// Opens them all. Components whose secret store never comes stay out, with a warning. The error
-  /// of the first that fails without `ignoreErrors`, in upstream's words.
+  /// Opens them all. Components whose secret store never comes stay out, with a warning, until it
+  /// does. The error of the first that fails without `ignoreErrors`, in upstream's words.
   Task<Result<>> load(std::vector<resources::Component> components);
+
+  /// @name After load()
+  /// @{
+  /// One that is new or has changed: opened, and then put in the place of the one of that name,
+  /// which is closed when its calls have ended. If it cannot be opened the old one is closed, too,
+  /// as upstream has it; that is an error unless it says `ignoreErrors`. Those that waited for it
+  /// are opened after it.
+  Task<Result<>> update(resources::Component component);
+  /// One whose file has gone. Those that waited for that are opened; their failure is the error.
+  Task<Result<>> remove(std::string name);
+  /// Opens a component again that has not changed, if what it was made of may have: a secret
+  /// store's file. If it cannot be opened the old one stays.
+  Task<void> reopen(std::string name);
+  /// Asks the secret stores again, and reopens those whose secrets have changed.
+  Task<void> refresh_secrets();
+  /// What there is to be, as the files had it: in use, waiting, denied. The newest of each name.
+  enum class Failed : std::uint8_t { included, left_out };
+  [[nodiscard]] std::vector<resources::Component> known(Failed failed) const;
+  /// @}
+
   /// Puts the secrets of an HTTP endpoint in.
   Task<Result<resources::HttpEndpoint>> resolve(resources::HttpEndpoint endpoint);
-  /// Closes what is open, the last first.
+  /// Closes what is open, the last first, and waits for those whose calls had not ended.
   Task<void> close();
 
   /// On loop 0.

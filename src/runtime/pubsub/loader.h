@@ -46,11 +46,18 @@ class Loader final : public runtime::processor::ComponentLoader {
   [[nodiscard]] std::string_view category() const noexcept override { return "pubsub"; }
   [[nodiscard]] std::string_view noun() const noexcept override { return "message bus"; }
   [[nodiscard]] bool knows(std::string_view type, std::string_view version) const override;
-  Task<Result<std::vector<std::string>>> open(resources::Component spec,
-                                              components::Metadata metadata) override;
-  Task<void> close(std::string name) override;
+  Task<Result<runtime::processor::Opened>> open(resources::Component spec,
+                                                components::Metadata metadata) override;
+  /// Also waits until its subscriptions have been drained.
+  Task<runtime::processor::Closing> withdraw(std::string name) override;
 
  private:
+  /// Subscriptions and the outbox let go of it.
+  Task<void> let_go(std::string name);
+  Task<std::vector<std::shared_ptr<OpenBroker>>> hand_out(
+      OpenBroker::Settings settings,
+      std::vector<std::unique_ptr<components::pubsub::Broker>> instances);
+
   Options options_;
 };
 

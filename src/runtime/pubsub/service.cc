@@ -60,17 +60,16 @@ std::shared_ptr<OpenBroker> Service::find(std::string_view name) const {
   return found == brokers_.end() ? nullptr : found->second;
 }
 
-void Service::add(std::shared_ptr<OpenBroker> broker) {
-  std::string name = broker->name();
-  brokers_.insert_or_assign(std::move(name), std::move(broker));
+std::shared_ptr<OpenBroker> Service::add(std::shared_ptr<OpenBroker> broker) {
+  return std::exchange(brokers_[broker->name()], broker);
 }
 
-Task<void> Service::remove(std::string name) {
+std::shared_ptr<OpenBroker> Service::take_out(std::string_view name) {
   const auto found = brokers_.find(name);
-  if (found == brokers_.end()) co_return;
-  const std::shared_ptr<OpenBroker> broker = std::move(found->second);
+  if (found == brokers_.end()) return nullptr;
+  auto broker = std::move(found->second);
   brokers_.erase(found);
-  co_await broker->close();
+  return broker;
 }
 
 Result<> Service::check(std::string_view pubsub_name, std::string_view topic,
@@ -243,7 +242,7 @@ Task<BulkPublished> Service::bulk_publish(BulkPublish request) {
   auto outcome = co_await bulk_publish_to(find(request.pubsub_name), request, spans);
   EventSpan::End end{request.span_name, telemetry::SpanKind::producer, "", std::nullopt};
   if (outcome.error) end.error = outcome.error->message();
-  for (const EventSpan& span : spans) span.end(end);
+  for (EventSpan& span : spans) span.end(end);
   co_return outcome;
 }
 

@@ -88,10 +88,12 @@ class Service {
       std::string pubsub_name, components::pubsub::BulkPublishRequest request,
       Face face = Face::grpc);
 
-  void add(std::shared_ptr<OpenBroker> broker);
-  /// Takes the component out of use, waits for the calls inside and closes its broker. Its
-  /// subscriptions on this loop must have been closed.
-  Task<void> remove(std::string name);
+  /// Puts it into use. Gives the one whose place it took, for the caller to close, or nullptr. That
+  /// one's subscriptions on this loop must have been closed.
+  std::shared_ptr<OpenBroker> add(std::shared_ptr<OpenBroker> broker);
+  /// Takes the component out of use and gives it, for the caller to close; nullptr if there is
+  /// none. Its subscriptions on this loop must have been closed.
+  std::shared_ptr<OpenBroker> take_out(std::string_view name);
   [[nodiscard]] std::shared_ptr<OpenBroker> find(std::string_view name) const;
 
  private:

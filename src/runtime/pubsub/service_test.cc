@@ -239,7 +239,8 @@ TEST(PublishService, ClosingWaitsForTheCallsInside) {
       *log += done ? "published " : "failed ";
     }
     static Task<void> remove(Service* service, std::string* log) {
-      co_await service->remove("pubsub");
+      const auto taken = service->take_out("pubsub");
+      co_await taken->close();
       *log += "closed";
     }
     static Task<std::string> all(Service* service, FakeBroker* broker) {

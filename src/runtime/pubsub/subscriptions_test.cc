@@ -341,7 +341,8 @@ TEST(Manager, LetsGoOfAComponentAndTakesItUpAgain) {
     EXPECT_TRUE(co_await w->manager->app_healthy());
     co_await w->manager->component_closing("pubsub");
     EXPECT_TRUE(w->broker->delivers.empty());
-    co_await w->service.remove("pubsub");
+    const auto taken = w->service.take_out("pubsub");
+    co_await taken->close();
     w->add_broker();
     co_await w->manager->component_opened("pubsub");
     EXPECT_TRUE(w->broker->delivers.contains("a"));
@@ -359,7 +360,8 @@ constexpr components::Kind<brokers::Broker> kFakes[] = {{"pubsub.fake", "v1", &m
 TEST(PubsubLoader, OpensABrokerAndStartsItsSubscriptions) {
   World world;
   world.play([](World* w) -> Task<void> {
-    co_await w->service.remove("pubsub");
+    const auto taken = w->service.take_out("pubsub");
+    co_await taken->close();
     Loader loader({w->loops, kFakes, {&w->service}, *w->manager, nullptr, "app", "ns"});
     EXPECT_TRUE(loader.knows("pubsub.fake", ""));
     EXPECT_FALSE(loader.knows("pubsub.other", ""));

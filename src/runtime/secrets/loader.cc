@@ -7,16 +7,25 @@ namespace {
 
 const Logger log("dapr.runtime.compstore");
 
-Task<Result<>> add_here(Service* service, std::string name,
-                        std::unique_ptr<stores::SecretStore> store) {
-  service->add(
-      std::make_shared<OpenStore>(std::move(name), std::move(store), service->settings().metrics));
-  co_return Result<>();
+using OpenStores = std::vector<std::shared_ptr<OpenStore>>;
+
+Task<void> add_here(Service* service, const std::string* name,
+                    std::unique_ptr<stores::SecretStore>* store,
+                    std::shared_ptr<OpenStore>* replaced) {
+  *replaced = service->add(
+      std::make_shared<OpenStore>(*name, std::move(*store), service->settings().metrics));
+  co_return;
 }
 
-Task<Result<>> remove_here(Service* service, std::string name) {
-  co_await service->remove_store(std::move(name));
-  co_return Result<>();
+Task<void> take_out_here(Service* service, const std::string* name,
+                         std::shared_ptr<OpenStore>* taken) {
+  *taken = service->take_out(*name);
+  co_return;
+}
+
+processor::Closing closing_of(Loops& loops, OpenStores stores) {
+  if (!stores.front()) return std::nullopt;
+  return processor::close_on_loops(&loops, std::move(stores));
 }
 
 }  // namespace
@@ -30,31 +39,33 @@ bool Loader::knows(std::string_view type, std::string_view version) const {
   return components::find_kind(settings_.kinds, type, version) != nullptr;
 }
 
-Task<Result<std::vector<std::string>>> Loader::open(resources::Component,
-                                                    components::Metadata metadata) {
+Task<Result<processor::Opened>> Loader::open(resources::Component, components::Metadata metadata) {
   const auto* kind = components::find_kind(settings_.kinds, metadata.type, metadata.version);
   OUT_ASSERT(kind != nullptr);
   OUT_CO_TRY(auto instances,
              co_await processor::open_on_loops<stores::SecretStore>(
                  loops_, *kind, metadata, settings_.app_id, settings_.app_namespace));
-  auto names = stores::features(*instances.front());
-  for (unsigned i = 0; i < loops_.size(); ++i) {
-    std::move_only_function<Task<Result<>>()> add = [&, i] {
-      return add_here(services_[i], metadata.name, std::move(instances[i]));
-    };
-    // A call that cannot fail, and is made on every loop even if this task is cancelled.
-    [[maybe_unused]] auto added = co_await call_on<void>(loops_[i], std::move(add));
-  }
-  co_return names;
+  processor::Opened opened;
+  opened.capabilities = stores::features(*instances.front());
+  OpenStores replaced(loops_.size());
+  std::function<Task<void>(unsigned)> add = [&](unsigned i) {
+    return add_here(services_[i], &metadata.name, &instances[i], &replaced[i]);
+  };
+  // A call that cannot fail, and is made on every loop even if this task is cancelled.
+  Cancellation never;
+  co_await run_on_all(loops_, std::move(add)).under(never);
+  opened.replaced = closing_of(loops_, std::move(replaced));
+  co_return std::move(opened);
 }
 
-Task<void> Loader::close(std::string name) {
-  for (unsigned i = 0; i < loops_.size(); ++i) {
-    std::move_only_function<Task<Result<>>()> remove = [&, i] {
-      return remove_here(services_[i], name);
-    };
-    [[maybe_unused]] auto removed = co_await call_on<void>(loops_[i], std::move(remove));
-  }
+Task<processor::Closing> Loader::withdraw(std::string name) {
+  OpenStores taken(loops_.size());
+  std::function<Task<void>(unsigned)> take_out = [&](unsigned i) {
+    return take_out_here(services_[i], &name, &taken[i]);
+  };
+  Cancellation never;
+  co_await run_on_all(loops_, std::move(take_out)).under(never);
+  co_return closing_of(loops_, std::move(taken));
 }
 
 void Loader::warn_of_idle_scopes() const {

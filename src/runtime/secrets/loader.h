@@ -24,9 +24,9 @@ class Loader final : public processor::ComponentLoader {
   [[nodiscard]] std::string_view category() const noexcept override { return "secretstores"; }
   [[nodiscard]] std::string_view noun() const noexcept override { return "secret store"; }
   [[nodiscard]] bool knows(std::string_view type, std::string_view version) const override;
-  Task<Result<std::vector<std::string>>> open(resources::Component spec,
-                                              components::Metadata metadata) override;
-  Task<void> close(std::string name) override;
+  Task<Result<processor::Opened>> open(resources::Component spec,
+                                       components::Metadata metadata) override;
+  Task<processor::Closing> withdraw(std::string name) override;
 
   /// Logs the scopes of stores that are not there. Once the components are loaded.
   void warn_of_idle_scopes() const;

@@ -227,10 +227,10 @@ TEST_F(SecretsApi, AStoreThatIsTakenOutIsClosedAndNotFound) {
   FakeStore& store = *made;
   const auto open = std::make_shared<OpenStore>("vault", std::move(made), nullptr);
   service_.add(open);
-  run_on(loop_, service_.remove_store("vault"));
+  run_on(loop_, service_.take_out("vault")->close());
   EXPECT_TRUE(store.closed);
   EXPECT_EQ(http("/v1.0/secrets/vault/one").status, 500);
-  run_on(loop_, service_.remove_store("vault"));  // A second time nothing happens.
+  EXPECT_EQ(service_.take_out("vault"), nullptr);
 }
 
 class ScopedSecrets : public SecretsApi {
@@ -295,7 +295,7 @@ TEST(SecretsLoader, AStoreIsOpenedOnEveryLoopAndClosedAgain) {
   EXPECT_FALSE(loader.knows("secretstores.other", "v1"));
   loops.start();
   components::Metadata metadata{.name = "vault", .type = "secretstores.fake"};
-  EXPECT_EQ(run(loader.open({}, metadata)).value(), std::vector<std::string>());
+  EXPECT_EQ(run(loader.open({}, metadata)).value().capabilities, std::vector<std::string>());
   EXPECT_TRUE(first.find("vault"));
   EXPECT_TRUE(second.find("vault"));
   run(loader.close("vault"));

@@ -44,17 +44,16 @@ Task<void> OpenStore::close_when_unused() {
 Service::Service(Settings settings) : settings_(std::move(settings)) {}
 Service::~Service() = default;
 
-void Service::add(std::shared_ptr<OpenStore> store) {
-  std::string name = store->name();
-  stores_.insert_or_assign(std::move(name), std::move(store));
+std::shared_ptr<OpenStore> Service::add(std::shared_ptr<OpenStore> store) {
+  return std::exchange(stores_[store->name()], store);
 }
 
-Task<void> Service::remove_store(std::string name) {
+std::shared_ptr<OpenStore> Service::take_out(std::string_view name) {
   const auto found = stores_.find(name);
-  if (found == stores_.end()) co_return;
-  const auto store = std::move(found->second);
+  if (found == stores_.end()) return nullptr;
+  auto store = std::move(found->second);
   stores_.erase(found);
-  co_await store->close();
+  return store;
 }
 
 std::shared_ptr<OpenStore> Service::find(std::string_view name) const {

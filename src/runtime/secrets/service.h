@@ -83,9 +83,10 @@ class Service {
   /// fetch() as the processor wants it. The service must outlive it; on the service's loop.
   [[nodiscard]] processor::SecretSource source();
 
-  void add(std::shared_ptr<OpenStore> store);
-  /// Takes the store out of use, waits for the calls inside and closes it.
-  Task<void> remove_store(std::string name);
+  /// Puts it into use. Gives the one whose place it took, for the caller to close; or nullptr.
+  std::shared_ptr<OpenStore> add(std::shared_ptr<OpenStore> store);
+  /// Takes the store out of use and gives it, for the caller to close; nullptr if there is none.
+  std::shared_ptr<OpenStore> take_out(std::string_view name);
   [[nodiscard]] std::shared_ptr<OpenStore> find(std::string_view name) const;
 
  private:

@@ -8,16 +8,24 @@ namespace {
 
 const Logger log("dapr.runtime.processor.state");
 
-Task<Result<>> add_here(Service* service, OpenStore::Settings settings,
-                        std::unique_ptr<stores::Store> store) {
-  service->add(std::make_shared<OpenStore>(std::move(settings), std::move(store),
-                                           service->settings().metrics));
-  co_return Result<>();
+using OpenStores = std::vector<std::shared_ptr<OpenStore>>;
+
+Task<void> add_here(Service* service, const OpenStore::Settings* settings,
+                    std::unique_ptr<stores::Store>* store, std::shared_ptr<OpenStore>* replaced) {
+  *replaced = service->add(
+      std::make_shared<OpenStore>(*settings, std::move(*store), service->settings().metrics));
+  co_return;
 }
 
-Task<Result<>> remove_here(Service* service, std::string name) {
-  co_await service->remove_store(std::move(name));
-  co_return Result<>();
+Task<void> take_out_here(Service* service, const std::string* name,
+                         std::shared_ptr<OpenStore>* taken) {
+  *taken = service->take_out(*name);
+  co_return;
+}
+
+processor::Closing closing_of(Loops& loops, OpenStores stores) {
+  if (!stores.front()) return std::nullopt;
+  return processor::close_on_loops(&loops, std::move(stores));
 }
 
 std::vector<std::string> capabilities(stores::Store& store) {
@@ -37,19 +45,29 @@ bool Loader::knows(std::string_view type, std::string_view version) const {
   return components::find_kind(settings_.kinds, type, version) != nullptr;
 }
 
-Result<> Loader::note_actor_store(const components::Metadata& metadata) {
-  if (!settings_.actors || !is_truthy(metadata.find({"actorStateStore"}).value_or(""))) return {};
+Result<bool> Loader::check_actor_store(const components::Metadata& metadata) const {
+  if (!settings_.actors || !is_truthy(metadata.find({"actorStateStore"}).value_or(""))) {
+    return false;
+  }
   if (actor_store_ && *actor_store_ != metadata.name) {
     return fail(Code::failed_precondition,
                 "detected duplicate actor state store: " + *actor_store_ + " and " + metadata.name);
   }
-  actor_store_ = metadata.name;
-  log.info("Using '", metadata.name, "' as actor state store");
-  return {};
+  return true;
 }
 
-Task<Result<std::vector<std::string>>> Loader::open(resources::Component spec,
-                                                    components::Metadata metadata) {
+// Whether the item is there counts, for its value may be in a secret.
+std::optional<std::string> Loader::refuses(const resources::Component& component) const {
+  if (!settings_.actors || !actor_store_ || *actor_store_ == component.name) return std::nullopt;
+  if (component.find("actorStateStore") == nullptr) return std::nullopt;
+  return *actor_store_ +
+         " is already the actor state store, only one actor state store is allowed. The component "
+         "will be applied if " +
+         *actor_store_ + " is removed";
+}
+
+Task<Result<processor::Opened>> Loader::open(resources::Component spec,
+                                             components::Metadata metadata) {
   const auto* kind = components::find_kind(settings_.kinds, metadata.type, metadata.version);
   OUT_ASSERT(kind != nullptr);
   // What can be wrong without the store's help comes first, so that nothing is opened in vain.
@@ -58,43 +76,45 @@ Task<Result<std::vector<std::string>>> Loader::open(resources::Component spec,
   settings.properties = metadata.properties;
   OUT_CO_TRY(settings.encryption, encryption_of(spec, settings_.mode));
   OUT_CO_TRY(settings.prefix, KeyPrefix::from(metadata, settings_.owner));
-  OUT_CO_CHECK(note_actor_store(metadata));
-  auto opened = co_await processor::open_on_loops<stores::Store>(
-      loops_, *kind, metadata, settings_.owner.app_id, settings_.app_namespace);
-  if (!opened) {
-    if (actor_store_ == metadata.name) actor_store_.reset();
-    co_return std::unexpected(std::move(opened).error());
+  OUT_CO_TRY(const bool for_actors, check_actor_store(metadata));
+  if (for_actors) log.info("Using '", metadata.name, "' as actor state store");
+  OUT_CO_TRY(auto instances,
+             co_await processor::open_on_loops<stores::Store>(
+                 loops_, *kind, metadata, settings_.owner.app_id, settings_.app_namespace));
+  processor::Opened opened;
+  opened.capabilities = capabilities(*instances.front());
+  opened.replaced = co_await hand_out(std::move(settings), std::move(instances));
+  if (for_actors) {
+    actor_store_ = metadata.name;
+  } else if (actor_store_ == metadata.name) {
+    actor_store_.reset();
   }
-  auto names = capabilities(*opened->front());
-  co_await hand_out(std::move(settings), *std::move(opened));
   if (settings_.on_opened) settings_.on_opened(spec);
-  co_return names;
+  co_return std::move(opened);
 }
 
-Task<void> Loader::hand_out(OpenStore::Settings settings,
-                            std::vector<std::unique_ptr<stores::Store>> instances) {
-  for (unsigned i = 0; i < loops_.size(); ++i) {
-    std::move_only_function<Task<Result<>>()> add = [&, i] {
-      return add_here(services_[i], settings, std::move(instances[i]));
-    };
-    // A call that cannot fail, and must be made on every loop even if this task is cancelled.
-    [[maybe_unused]] auto added = co_await call_on<void>(loops_[i], std::move(add));
-  }
+// A call that cannot fail, and is made on every loop even if this task is cancelled.
+Task<processor::Closing> Loader::hand_out(OpenStore::Settings settings,
+                                          std::vector<std::unique_ptr<stores::Store>> instances) {
+  OpenStores replaced(loops_.size());
+  std::function<Task<void>(unsigned)> add = [&](unsigned i) {
+    return add_here(services_[i], &settings, &instances[i], &replaced[i]);
+  };
+  Cancellation never;
+  co_await run_on_all(loops_, std::move(add)).under(never);
+  co_return closing_of(loops_, std::move(replaced));
 }
 
-Task<void> Loader::close(std::string name) {
+Task<processor::Closing> Loader::withdraw(std::string name) {
   if (settings_.on_closing) settings_.on_closing(name);
-  co_await take_back(name);
+  OpenStores taken(loops_.size());
+  std::function<Task<void>(unsigned)> take_out = [&](unsigned i) {
+    return take_out_here(services_[i], &name, &taken[i]);
+  };
+  Cancellation never;
+  co_await run_on_all(loops_, std::move(take_out)).under(never);
   if (actor_store_ == name) actor_store_.reset();
-}
-
-Task<void> Loader::take_back(std::string name) {
-  for (unsigned i = 0; i < loops_.size(); ++i) {
-    std::move_only_function<Task<Result<>>()> remove = [&, i] {
-      return remove_here(services_[i], name);
-    };
-    [[maybe_unused]] auto removed = co_await call_on<void>(loops_[i], std::move(remove));
-  }
+  co_return closing_of(loops_, std::move(taken));
 }
 
 }  // namespace outrigger::runtime::state

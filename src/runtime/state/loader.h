@@ -24,7 +24,7 @@ class Loader final : public processor::ComponentLoader {
     /// Whether actors are in use: if not, actorStateStore means nothing.
     bool actors = false;
     std::span<const components::Kind<stores::Store>> kinds = stores::kinds();
-    /// Told of each store once it is in use, and before it is closed. May be empty.
+    /// Told of each store once it is in use, and before it is out of use. May be empty.
     std::function<void(const resources::Component&)> on_opened;
     std::function<void(const std::string& name)> on_closing;
   };
@@ -34,9 +34,11 @@ class Loader final : public processor::ComponentLoader {
   [[nodiscard]] std::string_view category() const noexcept override { return "state"; }
   [[nodiscard]] std::string_view noun() const noexcept override { return "state store"; }
   [[nodiscard]] bool knows(std::string_view type, std::string_view version) const override;
-  Task<Result<std::vector<std::string>>> open(resources::Component spec,
-                                              components::Metadata metadata) override;
-  Task<void> close(std::string name) override;
+  [[nodiscard]] std::optional<std::string> refuses(
+      const resources::Component& component) const override;
+  Task<Result<processor::Opened>> open(resources::Component spec,
+                                       components::Metadata metadata) override;
+  Task<processor::Closing> withdraw(std::string name) override;
 
   /// The store that keeps the actors' state: the one with actorStateStore, if actors are in use.
   [[nodiscard]] const std::optional<std::string>& actor_store() const noexcept {
@@ -44,10 +46,10 @@ class Loader final : public processor::ComponentLoader {
   }
 
  private:
-  Task<void> hand_out(OpenStore::Settings settings,
-                      std::vector<std::unique_ptr<stores::Store>> instances);
-  Task<void> take_back(std::string name);
-  [[nodiscard]] Result<> note_actor_store(const components::Metadata& metadata);
+  Task<processor::Closing> hand_out(OpenStore::Settings settings,
+                                    std::vector<std::unique_ptr<stores::Store>> instances);
+  /// Whether it is to be the actors' store.
+  [[nodiscard]] Result<bool> check_actor_store(const components::Metadata& metadata) const;
 
   Loops& loops_;
   std::vector<Service*> services_;

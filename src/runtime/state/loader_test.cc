@@ -53,7 +53,7 @@ TEST_F(StateLoader, AStoreIsOpenedOnEveryLoopAndClosedAgain) {
   EXPECT_TRUE(loader_.knows("state.FAKE", "V1"));
   EXPECT_FALSE(loader_.knows("state.other", "v1"));
   const auto capabilities = run(loader_.open({}, metadata("store", {{"keyPrefix", "namespace"}})));
-  EXPECT_EQ(capabilities.value(),
+  EXPECT_EQ(capabilities.value().capabilities,
             (std::vector<std::string>{"ETAG", "TRANSACTIONAL", "TTL", "QUERY_API", "ACTOR"}));
   ASSERT_TRUE(first_.find("store"));
   ASSERT_TRUE(second_.find("store"));

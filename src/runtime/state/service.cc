@@ -27,19 +27,18 @@ Result<> encrypt_in_place(const OpenStore& store, stores::SetRequest& request) {
 Service::Service(Settings settings) : settings_(std::move(settings)) {}
 Service::~Service() = default;
 
-void Service::add(std::shared_ptr<OpenStore> store) {
-  std::string name = store->name();
-  if (outbox_ != nullptr) outbox_->store_opened(name, store->properties());
-  stores_.insert_or_assign(std::move(name), std::move(store));
+std::shared_ptr<OpenStore> Service::add(std::shared_ptr<OpenStore> store) {
+  if (outbox_ != nullptr) outbox_->store_opened(store->name(), store->properties());
+  return std::exchange(stores_[store->name()], store);
 }
 
-Task<void> Service::remove_store(std::string name) {
+std::shared_ptr<OpenStore> Service::take_out(std::string_view name) {
   const auto found = stores_.find(name);
-  if (found == stores_.end()) co_return;
-  const auto store = std::move(found->second);
+  if (found == stores_.end()) return nullptr;
+  auto store = std::move(found->second);
   stores_.erase(found);
-  if (outbox_ != nullptr) outbox_->store_closing(name);
-  co_await store->close();
+  if (outbox_ != nullptr) outbox_->store_closing(store->name());
+  return store;
 }
 
 std::shared_ptr<OpenStore> Service::find(std::string_view name) const {

@@ -112,9 +112,10 @@ class Service {
   Task<Result<bool>> contains(std::string store, std::string stored_key);
   Task<Result<>> erase(std::string store, std::string stored_key);
 
-  void add(std::shared_ptr<OpenStore> store);
-  /// Takes the store out of use, waits for the calls inside and closes it.
-  Task<void> remove_store(std::string name);
+  /// Puts it into use. Gives the one whose place it took, for the caller to close; or nullptr.
+  std::shared_ptr<OpenStore> add(std::shared_ptr<OpenStore> store);
+  /// Takes the store out of use and gives it, for the caller to close; nullptr if there is none.
+  std::shared_ptr<OpenStore> take_out(std::string_view name);
   /// For other blocks (actors, workflows): the store itself, or nullptr. Hold a Use during calls.
   [[nodiscard]] std::shared_ptr<OpenStore> find(std::string_view name) const;
 

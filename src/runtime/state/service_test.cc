@@ -177,7 +177,7 @@ TEST(StateOutbox, ATransactionIsPublishedFirstAndDoneWithTheOutboxesRecords) {
   EXPECT_NE(refused.body.whole.find("ERR_PUBLISH_OUTBOX"), std::string::npos);
   EXPECT_EQ(store.transactions.size(), 1u);
   Loop loop;
-  run_on(loop, api.service.remove_store("store"));
+  run_on(loop, api.service.take_out("store")->close());
   EXPECT_EQ(outbox.events, (std::vector<std::string>{"opened store t", "publish store 1",
                                                      "publish store 1", "closing store"}));
 }
@@ -340,7 +340,8 @@ Task<void> get_into(Service& service, std::string* value) {
 Task<void> close_under_a_call(Service& service, SlowStore& store, std::string* value) {
   Scope scope;
   scope.spawn(get_into(service, value));
-  scope.spawn(service.remove_store("store"));
+  const auto taken = service.take_out("store");
+  scope.spawn(taken->close());
   EXPECT_FALSE(service.find("store"));
   EXPECT_FALSE(store.closed);
   store.gate.notify_all();

@@ -22,7 +22,9 @@ class Middleware {
   virtual Task<void> close() { co_return; }
 };
 
-/// An answer in plain text, which for most statuses is the status' own name.
+/// An answer in plain text.
 [[nodiscard]] net::Response refusal(int status, std::string text);
+/// The same with the status' own name; 500 for a status without one.
+[[nodiscard]] net::Response refusal(int status);
 
 }  // namespace outrigger::components::middleware

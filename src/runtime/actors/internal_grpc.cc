@@ -2,6 +2,7 @@
 #include "runtime/actors/errors.h"
 #include "runtime/actors/service.h"
 #include "runtime/api/grpc_gate.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::actors {
 namespace {
@@ -24,7 +25,7 @@ Result<> check_actor(std::string_view type, std::string_view id) {
 }
 
 /// The request as this sidecar runs it.
-Result<InvocationPtr> read(const std::string& message, const Call& call) {
+Result<InvocationPtr> read(const std::string& message, Call& call) {
   const auto actor = actor_of_request(message);
   if (!actor) return malformed();
   OUT_TRY(const auto chunk, invoke::decode_request(message));
@@ -33,6 +34,9 @@ Result<InvocationPtr> read(const std::string& message, const Call& call) {
   invocation->actor = {std::string(actor->type), std::string(actor->id)};
   invocation->remote = true;
   invocation->trace = api::trace_of(call);
+  if (auto* const span = api::span_of(call)) {
+    telemetry::note_actor_call(*span, {actor->type, actor->id}, chunk.request.method);
+  }
   invoke::Request& request = invocation->request;
   request.method = chunk.request.method;
   request.has_http_extension = chunk.request.has_http_extension;

@@ -12,7 +12,19 @@ const Logger log("dapr.runtime.grpc.api-info", Logger::Threshold::always);
 
 struct CallTrace final : net::grpc::Call::Data {
   telemetry::TraceContext context;
+  std::unique_ptr<telemetry::FinishedSpan> span;
 };
+
+constexpr std::string_view kInternals = "/dapr.proto.internals.";
+constexpr std::string_view kRuntime = "/dapr.proto.runtime.";
+constexpr std::string_view kWorkflows = "/TaskHubSidecarService";
+// Its reply's metadata is what the application answered.
+constexpr std::string_view kInvokeService = "/dapr.proto.runtime.v1.Dapr/InvokeService";
+
+/// Whether the method is one of ours, and no application's.
+bool is_own(std::string_view path) noexcept {
+  return path.starts_with(kRuntime) || path.starts_with(kInternals) || path.starts_with(kWorkflows);
+}
 
 /// As upstream makes them of an HTTP status: its phrase is the message, the rest is in the details.
 Error from_http(Code code, int status, std::string_view phrase, std::string_view why) {
@@ -43,10 +55,12 @@ const telemetry::TraceContext& trace_of(const net::grpc::Call& call) noexcept {
   return data != nullptr ? data->context : none;
 }
 
+telemetry::FinishedSpan* span_of(net::grpc::Call& call) noexcept {
+  auto* data = static_cast<CallTrace*>(call.data.get());
+  return data != nullptr ? data->span.get() : nullptr;
+}
+
 Result<> GrpcGate::begin(net::grpc::Call& call) {
-  auto data = std::make_unique<CallTrace>();
-  data->context = settings_->tracer.start(incoming(call));
-  call.data = std::move(data);
   if (!settings_->api_token.empty()) {
     const auto token = call.metadata.get("dapr-api-token");
     if (!token || !equals_secret(*token, settings_->api_token)) {
@@ -63,13 +77,59 @@ Result<> GrpcGate::begin(net::grpc::Call& call) {
   const std::string baggage = call.metadata.joined(telemetry::kBaggageHeader);
   if (!baggage.empty()) {
     if (auto good = telemetry::check_baggage(baggage); !good) return good;
+    // Shown to the client again, as upstream does.
+    call.reply_metadata.set(telemetry::kBaggageHeader, baggage);
   }
+  begin_span(call);
   return {};
+}
+
+telemetry::SpanKind GrpcGate::kind_of(const net::grpc::Call& call) const {
+  using telemetry::SpanKind;
+  if (call.path.starts_with(kInternals) || call.path.starts_with(kWorkflows)) {
+    return SpanKind::server;
+  }
+  if (call.path.starts_with(kRuntime)) return SpanKind::client;
+  std::string_view app = call.value("dapr-callee-app-id");
+  if (app.empty()) app = call.value("dapr-app-id");
+  return app == settings_->app_id ? SpanKind::server : SpanKind::client;
+}
+
+void GrpcGate::begin_span(net::grpc::Call& call) const {
+  const telemetry::Tracer& tracer = settings_->tracer;
+  const telemetry::TraceContext parent = incoming(call);
+  auto data = std::make_unique<CallTrace>();
+  data->context = tracer.start(parent);
+  if (tracer.reports(data->context)) {
+    data->span = tracer.open(parent, data->context, kind_of(call));
+  }
+  if (data->context.valid() && is_own(call.path) && call.path != kInvokeService) {
+    const auto bin = telemetry::encode_trace_bin(data->context);
+    call.reply_metadata.set(telemetry::kGrpcTraceBinHeader, {bin.data(), bin.size()});
+  }
+  call.data = std::move(data);
+}
+
+void GrpcGate::end_span(net::grpc::Call& call, const net::grpc::Status& status) const {
+  telemetry::FinishedSpan* const span = span_of(call);
+  if (span == nullptr) return;
+  for (const auto& field : call.metadata) {
+    const bool asked_for = field.name.starts_with("dapr-") && !field.name.ends_with("-bin");
+    if (asked_for && field.name != "dapr-api-token") span->set(field.name, field.value);
+  }
+  if (span->name.empty()) span->set_name(call.path);
+  if (is_own(call.path)) {
+    span->set("dapr.protocol", "grpc");
+    span->set("dapr.api", call.path);
+  }
+  if (!status.ok()) span->fail(status.message);
+  settings_->tracer.close(std::move(static_cast<CallTrace*>(call.data.get())->span));
 }
 
 void GrpcGate::end(net::grpc::Call& call, const net::grpc::Status& status) {
   const Duration elapsed = std::chrono::steady_clock::now() - call.started;
   count(call, status, elapsed);
+  end_span(call, status);
   if (settings_->log_calls) log_call(call, status, elapsed);
 }
 

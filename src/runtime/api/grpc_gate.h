@@ -18,6 +18,8 @@ struct GrpcGateSettings {
   /// Of the server for other sidecars: what it passes on counts as a call of ours to the app.
   bool internal = false;
   telemetry::Tracer tracer;
+  /// Of this application: proxied calls to it are its server's, others those of a client.
+  std::string app_id;
 };
 
 /// What every call of a gRPC server passes through: token, lists, trace context, metrics and log.
@@ -32,6 +34,9 @@ class GrpcGate final : public net::grpc::Interceptor {
   void end(net::grpc::Call& call, const net::grpc::Status& status) override;
 
  private:
+  void begin_span(net::grpc::Call& call) const;
+  void end_span(net::grpc::Call& call, const net::grpc::Status& status) const;
+  [[nodiscard]] telemetry::SpanKind kind_of(const net::grpc::Call& call) const;
   void count(const net::grpc::Call& call, const net::grpc::Status& status, Duration elapsed) const;
   void log_call(const net::grpc::Call& call, const net::grpc::Status& status,
                 Duration elapsed) const;
@@ -41,5 +46,8 @@ class GrpcGate final : public net::grpc::Interceptor {
 
 /// The span of a call that passed a gate; all zero for one that did not.
 const telemetry::TraceContext& trace_of(const net::grpc::Call& call) noexcept;
+/// What that span will say, for methods that know more of the call than its path. nullptr unless
+/// the span is sampled and exported.
+telemetry::FinishedSpan* span_of(net::grpc::Call& call) noexcept;
 
 }  // namespace outrigger::runtime::api

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "net/uri.h"
+#include "runtime/api/http_span.h"
 #include "runtime/api/render.h"
 
 namespace outrigger::runtime::api {
@@ -93,10 +94,8 @@ Task<net::Response> HttpApi::handle(net::Request request) {
   call.body_bytes_max = settings_->body_bytes_max;
   call.wants_name = settings_->obfuscate_urls;
   read_target(call);
-  const net::Headers& headers = call.request.headers;
-  call.trace = settings_->tracer.start(telemetry::from_headers(
-      headers.value(telemetry::kTraceparentHeader), headers.value(telemetry::kTracestateHeader)));
-  const std::string origin(headers.value("origin"));
+  begin_span(call);
+  const std::string origin(call.request.headers.value("origin"));
 
   net::Response response;
   if (auto preflight = settings_->cors.preflight(call.request)) {
@@ -107,6 +106,15 @@ Task<net::Response> HttpApi::handle(net::Request request) {
   }
   finish(call, request_bytes, started, response);
   co_return response;
+}
+
+void HttpApi::begin_span(HttpCall& call) const {
+  const net::Headers& headers = call.request.headers;
+  const telemetry::TraceContext parent = telemetry::from_headers(
+      headers.value(telemetry::kTraceparentHeader), headers.value(telemetry::kTracestateHeader));
+  call.trace = settings_->tracer.start(parent);
+  call.span = settings_->tracer.open(parent, call.trace, telemetry::SpanKind::client);
+  if (call.span != nullptr) note_request(call);
 }
 
 Result<> HttpApi::find_route(HttpCall& call) const {
@@ -198,9 +206,10 @@ Task<net::Response> HttpApi::routed(HttpCall& call) {
   co_return response;
 }
 
-void HttpApi::finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
+void HttpApi::finish(HttpCall& call, std::uint64_t request_bytes, TimePoint started,
                      net::Response& response) const {
-  if (!response.headers.contains(telemetry::kTraceparentHeader)) {
+  const bool health = is_health_route(call.route);
+  if (!health && !response.headers.contains(telemetry::kTraceparentHeader)) {
     response.headers.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(call.trace));
     if (!call.trace.state.empty() && !response.headers.contains(telemetry::kTracestateHeader)) {
       response.headers.add(telemetry::kTracestateHeader, call.trace.state);
@@ -213,6 +222,10 @@ void HttpApi::finish(const HttpCall& call, std::uint64_t request_bytes, TimePoin
   telemetry::HttpMetrics::Request seen{};
   seen.method = call.request.method;
   seen.path = plain_path(call.path, scratch);
+  if (call.span != nullptr && !health) {
+    note_answer(call, seen.path, response.status);
+    settings_->tracer.close(std::move(call.span));
+  }
   seen.status = response.status;
   seen.request_bytes = request_bytes;
   auto entry = log_entry(*settings_, call);

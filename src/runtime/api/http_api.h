@@ -52,7 +52,8 @@ class HttpApi final : public net::RequestHandler {
   Task<net::Response> checked(HttpCall& call, const Result<>& match);
   Result<> find_route(HttpCall& call) const;
   Task<net::Response> routed(HttpCall& call);
-  void finish(const HttpCall& call, std::uint64_t request_bytes, TimePoint started,
+  void begin_span(HttpCall& call) const;
+  void finish(HttpCall& call, std::uint64_t request_bytes, TimePoint started,
               net::Response& response) const;
 
   std::shared_ptr<const HttpApiSettings> settings_;

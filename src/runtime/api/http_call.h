@@ -2,13 +2,14 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/task.h"
 #include "net/message.h"
-#include "runtime/telemetry/trace_context.h"
+#include "runtime/telemetry/tracer.h"
 
 namespace outrigger::runtime::api {
 
@@ -30,6 +31,9 @@ struct HttpCall {
 
   /// The span of this call; all zero without tracing and without a caller's trace.
   telemetry::TraceContext trace;
+  /// What the span will say; nullptr unless it is sampled and exported. A handler that knows a
+  /// better name than the path sets it.
+  std::unique_ptr<telemetry::FinishedSpan> span;
 
   /// The decoded value of a route parameter; "" if the route has none of that name.
   [[nodiscard]] std::string_view param(std::string_view name) const noexcept;

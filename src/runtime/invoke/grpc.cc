@@ -5,6 +5,7 @@
 #include "runtime/invoke/envelope.h"
 #include "runtime/invoke/internal.h"
 #include "runtime/invoke/status.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::invoke {
 namespace {
@@ -14,7 +15,9 @@ using net::grpc::Call;
 constexpr std::string_view kInvokeService = "/dapr.proto.runtime.v1.Dapr/InvokeService";
 
 void set_reply_metadata(Call& call, const Reply& reply, const TraceContext& trace) {
+  const std::string baggage(call.reply_metadata.value(telemetry::kBaggageHeader));
   call.reply_metadata = grpc_metadata(fields_of(reply.headers), trace, HttpNames::prefix);
+  if (!baggage.empty()) call.reply_metadata.set(telemetry::kBaggageHeader, baggage);
   if (reply.is_http()) {
     call.reply_metadata.set("dapr-http-status", std::to_string(reply.status));
     return;
@@ -52,6 +55,10 @@ Task<Result<std::string>> invoke_service(Service& service, Call& call, std::stri
     request.content_type = parsed.request.content_type;
     request.type_url = parsed.request.type_url;
     request.body.whole = parsed.data;
+  }
+  if (auto* const span = api::span_of(call)) {
+    telemetry::note_app_call(*span, app, request.method);
+    span->set("net.peer.name", app);
   }
   request.metadata = metadata_of_grpc_call(call);
   const TraceContext& trace = api::trace_of(call);

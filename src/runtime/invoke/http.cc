@@ -7,6 +7,7 @@
 #include "runtime/invoke/status.h"
 #include "runtime/invoke/status_json.h"
 #include "runtime/invoke/target.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::invoke {
 namespace {
@@ -100,6 +101,10 @@ Task<net::Response> invoke(Service& service, api::HttpCall& call) {
     co_return api::render(nobody);
   }
   if (call.wants_name) call.name += "/" + to->app;
+  if (call.span != nullptr) {
+    telemetry::note_app_call(*call.span, to->app, to->method);
+    call.span->set("net.peer.name", to->app);
+  }
   Request request = request_of(call, std::move(to->method));
   co_await gather(request.body, request.content_length);
   const bool unbounded = request.is_unbounded();

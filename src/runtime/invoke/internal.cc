@@ -5,6 +5,7 @@
 #include "runtime/api/grpc_gate.h"
 #include "runtime/invoke/method.h"
 #include "runtime/invoke/status.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::invoke {
 namespace {
@@ -49,6 +50,14 @@ Result<std::optional<std::uint64_t>> declared_length(const RequestView& request)
   if (const auto length = parse_int<std::uint64_t>(text)) return length;
   return fail(Code::internal, "error invoking app channel: strconv.ParseInt: parsing " +
                                   quoted(text) + ": invalid syntax");
+}
+
+/// `method`: as the caller wrote it.
+void note_call(const Service& service, Call& call, std::string_view method) {
+  auto* const span = api::span_of(call);
+  if (span == nullptr) return;
+  telemetry::note_app_call(*span, service.identity().app_id, method);
+  span->set("dapr.invoke_method", method);
 }
 
 /// Answers within the deadline of the call.
@@ -106,6 +115,7 @@ Task<Result<InternalCalls::Answer>> InternalCalls::call_local(std::shared_ptr<Ca
     co_return fail(
         parsing_error("request does not contain the required fields in the leading chunk"));
   }
+  note_call(service_, *call, chunk.request.method);
   OUT_CO_TRY(const auto method, admit(service_, *call, chunk.request));
   OUT_CO_TRY(const auto length, declared_length(chunk.request));
   chunk.request.method = method;
@@ -165,6 +175,7 @@ Task<Result<std::string>> call_local(Service& service, Call& call, std::string m
   if (!chunk.is_complete && chunk.request.method.empty()) {
     co_return fail(parsing_error("field Message is nil"));
   }
+  note_call(service, call, chunk.request.method);
   OUT_CO_TRY(const auto method, admit(service, call, chunk.request));
   chunk.request.method = method;
   const std::string caller(caller_of(chunk.request));

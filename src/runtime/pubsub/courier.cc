@@ -32,8 +32,8 @@ EventSpan Courier::span_of(const CloudEvent& event) const {
                 : EventSpan(nullptr, telemetry::TraceContext());
 }
 
-void Courier::end_span(const EventSpan& span, std::string_view topic, const Answer& answer) const {
-  if (!span.context().sampled()) return;
+void Courier::end_span(EventSpan& span, std::string_view topic, const Answer& answer) const {
+  if (!span.recorded()) return;
   const std::string name = "pubsub/" + std::string(topic);
   EventSpan::End end{name, telemetry::SpanKind::client, topic, std::nullopt};
   if (answer.error) end.error = answer.error->message();
@@ -133,7 +133,7 @@ Task<Result<>> Courier::deliver(brokers::Message message) {
     co_await bury_quietly(std::move(message));
     co_return Result<>();
   }
-  const EventSpan span = span_of(*event);
+  EventSpan span = span_of(*event);
   const Delivery delivery{*event, name(), topic, **route, message.metadata, span.context()};
   Answer answer = co_await attempt(delivery);
   end_span(span, topic, answer);

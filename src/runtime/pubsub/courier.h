@@ -38,7 +38,7 @@ class Courier {
   Task<Answer> attempt(Delivery delivery);
   Task<Answer> attempt_once(Delivery delivery);
   [[nodiscard]] EventSpan span_of(const CloudEvent& event) const;
-  void end_span(const EventSpan& span, std::string_view topic, const Answer& answer) const;
+  void end_span(EventSpan& span, std::string_view topic, const Answer& answer) const;
   Task<std::vector<Answer>> attempt_bulk(BulkDelivery delivery);
   Task<Result<>> give_up(components::pubsub::Message message, std::string topic, Error why);
   Task<Result<>> finish(components::pubsub::Message message, std::string topic, Answer answer);

@@ -3,28 +3,20 @@
 namespace outrigger::pubsub {
 
 EventSpan::EventSpan(const telemetry::Tracer* tracer, const telemetry::TraceContext& parent)
-    : tracer_(tracer),
-      context_(tracer == nullptr ? parent : tracer->start(parent)),
-      parent_span_id_(parent.span_id) {
-  if (tracer != nullptr && tracer->reports(context_)) start_ = wall_now();
+    : tracer_(tracer), context_(tracer == nullptr ? parent : tracer->start(parent)) {
+  if (tracer != nullptr) span_ = tracer->open(parent, context_, telemetry::SpanKind::internal);
 }
 
-void EventSpan::end(const End& end) const {
-  if (!start_) return;
-  telemetry::FinishedSpan span;
-  span.name = end.name;
-  span.kind = end.kind;
-  span.context = context_;
-  span.parent_span_id = parent_span_id_;
-  span.start = *start_;
-  span.end = wall_now();
+void EventSpan::end(const End& end) {
+  if (span_ == nullptr) return;
+  span_->name = end.name;
+  span_->kind = end.kind;
   if (!end.topic.empty()) {
-    span.attributes.emplace_back("messaging.system", "pubsub");
-    span.attributes.emplace_back("messaging.destination.name", end.topic);
+    span_->set("messaging.system", "pubsub");
+    span_->set("messaging.destination.name", end.topic);
   }
-  span.failed = end.error.has_value();
-  if (end.error) span.status_message = *end.error;
-  tracer_->report(std::move(span));
+  if (end.error) span_->fail(*end.error);
+  tracer_->close(std::move(span_));
 }
 
 std::string event_trace_parent(const telemetry::TraceContext& trace) {

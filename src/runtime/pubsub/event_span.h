@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,9 @@ class EventSpan {
 
   [[nodiscard]] const telemetry::TraceContext& context() const noexcept { return context_; }
 
+  /// Whether end() has anything to tell.
+  [[nodiscard]] bool recorded() const noexcept { return span_ != nullptr; }
+
   struct End {
     std::string_view name;
     telemetry::SpanKind kind;
@@ -24,14 +28,13 @@ class EventSpan {
     /// nullopt: it went well.
     std::optional<std::string_view> error;
   };
-  /// Reports the span if it is sampled and wanted.
-  void end(const End& end) const;
+  /// Reports the span if it is sampled and wanted. Once.
+  void end(const End& end);
 
  private:
   const telemetry::Tracer* tracer_;
   telemetry::TraceContext context_;
-  std::array<std::uint8_t, 8> parent_span_id_{};
-  std::optional<WallTime> start_;
+  std::unique_ptr<telemetry::FinishedSpan> span_;
 };
 
 /// What an event says of the trace that it was published in: nothing if there is none.

@@ -4,6 +4,7 @@
 #include "runtime/api/grpc_gate.h"
 #include "runtime/pubsub/service.h"
 #include "runtime/pubsub/stream_grpc.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::pubsub {
 namespace {
@@ -21,6 +22,13 @@ Properties properties(Map& map) {
   return out;
 }
 
+void note_call(net::grpc::Call& call, std::string_view topic) {
+  auto* const span = runtime::api::span_of(call);
+  if (span == nullptr) return;
+  telemetry::note_service(*span, "Dapr");
+  telemetry::note_topic(*span, topic);
+}
+
 Task<Result<std::string>> publish(Service& service, net::grpc::Call& call, std::string message) {
   Publish request;
   {
@@ -33,6 +41,7 @@ Task<Result<std::string>> publish(Service& service, net::grpc::Call& call, std::
     request.metadata = properties(*in.mutable_metadata());
   }
   request.face = Face::grpc;
+  note_call(call, request.topic);
   request.trace = runtime::api::trace_of(call);
   auto published = co_await service.publish(std::move(request));
   if (!published) co_return std::unexpected(std::move(published).error());
@@ -59,6 +68,7 @@ Task<Result<std::string>> bulk_publish(Service& service, net::grpc::Call& call,
   }
   request.face = Face::grpc;
   request.span_name = call.path;
+  note_call(call, request.topic);
   request.trace = runtime::api::trace_of(call);
   BulkPublished outcome = co_await service.bulk_publish(std::move(request));
   if (outcome.error) co_return fail(*std::move(outcome.error));

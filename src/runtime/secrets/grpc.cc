@@ -1,7 +1,9 @@
 #include "runtime/secrets/grpc.h"
 
 #include "dapr/proto/runtime/v1/dapr.pb.h"
+#include "runtime/api/grpc_gate.h"
 #include "runtime/secrets/service.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::secrets {
 namespace {
@@ -23,9 +25,10 @@ void put(Secret& from, StringMap& into) {
   for (auto& [key, value] : from) into[key] = std::move(value);
 }
 
-Task<Result<std::string>> get(Service& service, std::string message) {
+Task<Result<std::string>> get(Service& service, Call& call, std::string message) {
   pb::GetSecretRequest request;
   if (!request.ParseFromString(message)) co_return malformed(request.GetTypeName());
+  telemetry::note_store_call(api::span_of(call), "secrets", request.store_name(), call.path);
   auto secret =
       co_await service.get(std::move(*request.mutable_store_name()),
                            std::move(*request.mutable_key()), take(*request.mutable_metadata()));
@@ -52,7 +55,9 @@ Task<Result<std::string>> bulk_get(Service& service, std::string message) {
 
 void add_grpc_methods(net::grpc::Service& server, Service& service) {
   server.unary("/dapr.proto.runtime.v1.Dapr/GetSecret",
-               [&service](Call&, std::string message) { return get(service, std::move(message)); });
+               [&service](Call& call, std::string message) {
+                 return get(service, call, std::move(message));
+               });
   server.unary("/dapr.proto.runtime.v1.Dapr/GetBulkSecret", [&service](Call&, std::string message) {
     return bulk_get(service, std::move(message));
   });

@@ -197,17 +197,17 @@ telemetry::MetricsOptions metrics_options(const Settings& settings) {
   return metrics;
 }
 
-telemetry::Tracer make_tracer(const resources::Configuration& configuration) {
+telemetry::Tracer make_tracer(const resources::Configuration& configuration,
+                              std::shared_ptr<telemetry::SpanSink> sink) {
   // As upstream: with neither an exporter nor a sampling rate no span is made and contexts pass
-  // through as they came. The exporters come later: spans are made and passed on, not reported.
+  // through as they came; a sampling rate alone makes spans that are passed on, not reported.
   const resources::Tracing& tracing = configuration.tracing;
-  const bool exports = tracing.print_to_stdout || !tracing.zipkin_endpoint_address.empty() ||
-                       !tracing.otel.endpoint_address.empty();
-  if ((!exports && tracing.sampling_rate.empty()) || tracing.rate() == 0) return {};
-  return {configuration.tracing.sampling_rate, nullptr};
+  if ((sink == nullptr && tracing.sampling_rate.empty()) || tracing.rate() == 0) return {};
+  return {tracing.sampling_rate, std::move(sink)};
 }
 
 std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& settings,
+                                                              const telemetry::Tracer& tracer,
                                                               bool public_only) {
   auto api = std::make_shared<api::HttpApiSettings>();
   const resources::Configuration& configuration = settings.configuration;
@@ -220,15 +220,17 @@ std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& se
   api->obfuscate_urls = configuration.api_logging.obfuscate_urls;
   api->omit_health_checks = configuration.api_logging.omit_health_checks;
   api->public_only = public_only;
-  api->tracer = make_tracer(configuration);
+  api->tracer = tracer;
   return api;
 }
 
 std::shared_ptr<const api::GrpcGateSettings> grpc_gate_settings(const Settings& settings,
+                                                                const telemetry::Tracer& tracer,
                                                                 bool internal) {
   auto gate = std::make_shared<api::GrpcGateSettings>();
   const resources::Configuration& configuration = settings.configuration;
-  gate->tracer = make_tracer(configuration);
+  gate->tracer = tracer;
+  gate->app_id = settings.options.app.id;
   gate->internal = internal;
   if (internal) return gate;
   gate->access = api::GrpcAccess(configuration.allowed_apis, configuration.denied_apis);

@@ -41,10 +41,14 @@ app::ChannelOptions channel_options(const options::Options& options);
 /// nullopt: the configuration has none.
 std::optional<access_control::AccessList> access_list(const Settings& settings);
 telemetry::MetricsOptions metrics_options(const Settings& settings);
-telemetry::Tracer make_tracer(const resources::Configuration& configuration);
+/// `sink` takes the sampled spans; nullptr if nothing exports them.
+telemetry::Tracer make_tracer(const resources::Configuration& configuration,
+                              std::shared_ptr<telemetry::SpanSink> sink);
 std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& settings,
+                                                              const telemetry::Tracer& tracer,
                                                               bool public_only);
 std::shared_ptr<const api::GrpcGateSettings> grpc_gate_settings(const Settings& settings,
+                                                                const telemetry::Tracer& tracer,
                                                                 bool internal);
 
 }  // namespace outrigger::runtime

@@ -1,5 +1,6 @@
 #include "runtime/sidecar/sidecar.h"
 
+#include "base/env.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "components/pluggable/discovery.h"
@@ -11,6 +12,7 @@
 #include "runtime/sidecar/servers.h"
 #include "runtime/sidecar/telemetry_notes.h"
 #include "runtime/sidecar/worker.h"
+#include "runtime/tracing/options.h"
 #include "security/identity/provider.h"
 
 namespace outrigger::runtime {
@@ -24,6 +26,8 @@ const Logger log("dapr.runtime");
 constexpr auto kForcedExitDelay = 100ms;
 // Of the time for an orderly end, jobs that the application works on get one part in so many.
 constexpr int kJobGraceShare = 2;
+// For the spans that have not been exported yet, at the most.
+constexpr Duration kLastSpans = 5s;
 
 }  // namespace
 
@@ -78,7 +82,10 @@ Sidecar::~Sidecar() = default;
 Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
   Impl& self = *impl_;
   OUT_TRY(auto settings, load_settings(self.options));
-  self.shared = std::make_unique<Shared>(std::move(settings));
+  auto exporters = tracing::make_exporters(settings.configuration.tracing, settings.identity.app_id,
+                                           process_environment());
+  if (!exporters) return fail(std::move(exporters).error().context("failed to setup tracing"));
+  self.shared = std::make_unique<Shared>(std::move(settings), self.loops, *std::move(exporters));
   self.shared->ready.add("runtime");
   self.shared->outbound_ready.add("app");
   self.shared->shutdown = [this](bool force) {
@@ -284,6 +291,7 @@ Task<void> Sidecar::Impl::end() {
   // As upstream: what has not ended in time ends with the process.
   Timer limit([] { log.fatal("Graceful shutdown timeout exceeded, forcing shutdown"); });
   const auto budget = std::chrono::duration_cast<Duration>(options.graceful_shutdown);
+  const TimePoint began = std::chrono::steady_clock::now();
   limit.start(budget);
   background->cancel();
   co_await background->join();
@@ -292,6 +300,11 @@ Task<void> Sidecar::Impl::end() {
   if (servers) co_await servers->close();
   if (blocks) co_await blocks->close();
   co_await close_workers();
+  if (shared->reporter) {
+    // Before the limit above, which would end the process with the last spans unsent.
+    const Duration left = began + budget - std::chrono::steady_clock::now();
+    co_await shared->reporter->close(std::clamp(left / 2, Duration(), kLastSpans));
+  }
   co_await close_resolvers(loops, resolvers);
   if (identity) co_await identity->close();
   log.info("Dapr runtime stopped");

@@ -127,13 +127,13 @@ jobs::Service::Settings jobs_settings(const Shared& shared) {
   return {identity.app_id, identity.app_namespace, &shared.metrics.component};
 }
 
-pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer,
+pubsub::Service::Settings pubsub_settings(const Shared& shared,
                                           const resiliency::Policies& policies) {
   pubsub::Service::Settings settings;
   settings.policies = &policies;
   settings.app_id = shared.settings.identity.app_id;
   settings.metrics = &shared.metrics.component;
-  settings.tracer = &tracer;
+  settings.tracer = &shared.tracer;
   return settings;
 }
 
@@ -163,12 +163,11 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),
       http_pipeline_(middlewares_, shared.settings.configuration.http_pipeline),
       app_pipeline_(middlewares_, shared.settings.configuration.app_http_pipeline),
-      tracer_(make_tracer(shared.settings.configuration)),
       policies_(shared.policies),
       invoke_(invoke_settings(shared, policies_)),
       secrets_(secrets_settings(shared, policies_)),
       state_(state_settings(shared, policies_)),
-      pubsub_(pubsub_settings(shared, tracer_, policies_)),
+      pubsub_(pubsub_settings(shared, policies_)),
       outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),

@@ -25,13 +25,14 @@
 #include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
+#include "runtime/tracing/reporter.h"
 #include "security/identity/contexts.h"
 
 namespace outrigger::runtime {
 
 /// What the workers of all loops share. Everything in it is thread-safe or immutable.
 struct Shared {
-  explicit Shared(Settings loaded)
+  Shared(Settings loaded, Loops& loops, tracing::Exporters exporters)
       : settings(std::move(loaded)),
         metrics(metrics_options(settings)),
         actor_metrics(metrics.registry()),
@@ -39,10 +40,12 @@ struct Shared {
         policies(settings.resources.resiliencies, &resiliency_metrics),
         access(access_list(settings)),
         gate(settings.options.app.concurrency_max),
-        http_settings(http_api_settings(settings, false)),
-        public_settings(http_api_settings(settings, true)),
-        api_gate(grpc_gate_settings(settings, false)),
-        internal_gate(grpc_gate_settings(settings, true)) {}
+        reporter(tracing::make_reporter(loops, std::move(exporters), metrics.registry())),
+        tracer(make_tracer(settings.configuration, reporter)),
+        http_settings(http_api_settings(settings, tracer, false)),
+        public_settings(http_api_settings(settings, tracer, true)),
+        api_gate(grpc_gate_settings(settings, tracer, false)),
+        internal_gate(grpc_gate_settings(settings, tracer, true)) {}
 
   Settings settings;
   /// Of mutual TLS, once the sidecar has its identity; nullptr without.
@@ -59,6 +62,9 @@ struct Shared {
   Readiness outbound_ready;
   metadata::Service metadata;
   metadata::Shutdown shutdown;
+  /// nullptr: no spans are exported.
+  std::shared_ptr<tracing::Reporter> reporter;
+  telemetry::Tracer tracer;
   std::shared_ptr<const api::HttpApiSettings> http_settings, public_settings;
   std::shared_ptr<const api::GrpcGateSettings> api_gate, internal_gate;
 };
@@ -104,7 +110,6 @@ class Worker {
   middleware::Pipeline http_pipeline_;
   middleware::Pipeline app_pipeline_;
   std::unique_ptr<app::Channel> app_;
-  telemetry::Tracer tracer_;
   resiliency::Policies policies_;
   invoke::Service invoke_;
   secrets::Service secrets_;

@@ -7,6 +7,7 @@
 #include "runtime/state/json_error.h"
 #include "runtime/state/json_value.h"
 #include "runtime/state/service.h"
+#include "runtime/telemetry/span_notes.h"
 
 namespace outrigger::runtime::state {
 namespace {
@@ -136,8 +137,13 @@ std::string encode_item(Item item) {
   return reply->SerializeAsString();
 }
 
-Task<Result<std::string>> get(Service& service, Call&, std::string message) {
+void note_call(Call& call, std::string_view store) {
+  telemetry::note_store_call(api::span_of(call), "state", store, call.path);
+}
+
+Task<Result<std::string>> get(Service& service, Call& call, std::string message) {
   OUT_CO_TRY(auto request, parse_get(message));
+  note_call(call, request.store);
   auto item = co_await service.get(std::move(request));
   if (!item) co_return std::unexpected(std::move(item).error());
   if (!*item) co_return std::string();
@@ -150,9 +156,10 @@ struct SaveMessage {
 };
 
 /// The store and the keys are looked at before the values, as upstream.
-Result<SaveMessage> parse_save(const Service& service, std::string_view message) {
+Result<SaveMessage> parse_save(const Service& service, Call& call, std::string_view message) {
   OnStack<pb::SaveStateRequest> parsed;
   OUT_CHECK(parsed.parse(message));
+  note_call(call, parsed->store_name());
   OUT_CHECK(service.check(parsed->store_name(), Face::grpc));
   const bool encrypted = service.find(parsed->store_name())->encryption() != nullptr;
   SaveMessage read;
@@ -169,8 +176,8 @@ Result<SaveMessage> parse_save(const Service& service, std::string_view message)
   return read;
 }
 
-Task<Result<std::string>> save(Service& service, Call&, std::string message) {
-  OUT_CO_TRY(auto request, parse_save(service, message));
+Task<Result<std::string>> save(Service& service, Call& call, std::string message) {
+  OUT_CO_TRY(auto request, parse_save(service, call, message));
   auto saved =
       co_await service.save(std::move(request.store), std::move(request.writes), Face::grpc);
   if (!saved) co_return std::unexpected(std::move(saved).error());
@@ -185,8 +192,9 @@ Result<std::pair<std::string, Remove>> parse_remove(std::string_view message) {
   return std::pair(std::move(*parsed->mutable_store_name()), std::move(remove));
 }
 
-Task<Result<std::string>> remove(Service& service, Call&, std::string message) {
+Task<Result<std::string>> remove(Service& service, Call& call, std::string message) {
   OUT_CO_TRY(auto request, parse_remove(message));
+  note_call(call, request.first);
   auto removed =
       co_await service.remove(std::move(request.first), std::move(request.second), Face::grpc);
   if (!removed) co_return std::unexpected(std::move(removed).error());

@@ -36,6 +36,22 @@ void fill_random(std::array<std::uint8_t, Bytes>& id) noexcept {
 
 }  // namespace
 
+void FinishedSpan::set(std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  for (auto& [known, held] : attributes) {
+    if (known != key) continue;
+    held = value.substr(0, kTextBytesMax);
+    return;
+  }
+  if (attributes.size() >= kAttributesMax) return;
+  attributes.emplace_back(key.substr(0, kTextBytesMax), value.substr(0, kTextBytesMax));
+}
+
+void FinishedSpan::fail(std::string_view why) {
+  failed = true;
+  status_message = why.substr(0, kTextBytesMax);
+}
+
 double parse_sampling_rate(std::string_view text) noexcept {
   return parse_double(text).value_or(1e-4);
 }
@@ -56,6 +72,22 @@ TraceContext Tracer::start(const TraceContext& parent) const {
   span.flags = static_cast<std::uint8_t>(sampled ? parent.flags | TraceContext::kSampled
                                                  : parent.flags & ~TraceContext::kSampled);
   return span;
+}
+
+std::unique_ptr<FinishedSpan> Tracer::make(const TraceContext& parent, const TraceContext& context,
+                                           SpanKind kind) {
+  auto span = std::make_unique<FinishedSpan>();
+  span->kind = kind;
+  span->context = context;
+  if (parent.valid()) span->parent_span_id = parent.span_id;
+  span->start = wall_now();
+  return span;
+}
+
+void Tracer::close(std::unique_ptr<FinishedSpan> span) const {
+  if (span == nullptr) return;
+  span->end = wall_now();
+  sink_->accept(std::move(span));
 }
 
 }  // namespace outrigger::telemetry

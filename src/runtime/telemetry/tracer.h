@@ -16,7 +16,7 @@ namespace outrigger::telemetry {
 /// The kinds of OpenTelemetry.
 enum class SpanKind : std::uint8_t { internal, server, client, producer, consumer };
 
-/// A sampled span that has ended.
+/// What a sampled span says: filled in while the work runs, passed on when it has ended.
 struct FinishedSpan {
   std::string name;
   SpanKind kind = SpanKind::internal;
@@ -28,13 +28,21 @@ struct FinishedSpan {
   std::vector<std::pair<std::string, std::string>> attributes;
   bool failed = false;
   std::string status_message;
+
+  /// Texts come from clients: they are cut to so many bytes, and there are no more attributes.
+  static constexpr std::size_t kTextBytesMax = 4096;
+  static constexpr std::size_t kAttributesMax = 128;
+  /// Sets an attribute, once for each key; an empty value is left out.
+  void set(std::string_view key, std::string_view value);
+  void set_name(std::string_view text) { name = text.substr(0, kTextBytesMax); }
+  void fail(std::string_view why);
 };
 
 /// Where sampled spans go. accept() is called on any loop and must not wait; it may drop spans.
 class SpanSink {
  public:
   virtual ~SpanSink() = default;
-  virtual void accept(FinishedSpan span) = 0;
+  virtual void accept(std::unique_ptr<FinishedSpan> span) = 0;
 };
 
 /// Decides which spans there are. Immutable; safe on any thread.
@@ -56,10 +64,19 @@ class Tracer {
   [[nodiscard]] bool reports(const TraceContext& context) const noexcept {
     return sink_ != nullptr && context.sampled();
   }
-  /// Only if reports(span.context).
-  void report(FinishedSpan span) const { sink_->accept(std::move(span)); }
+  /// A span that begins now, to be filled in; nullptr if nobody wants it, which costs nothing.
+  /// `context` is what start(parent) gave.
+  [[nodiscard]] std::unique_ptr<FinishedSpan> open(const TraceContext& parent,
+                                                   const TraceContext& context,
+                                                   SpanKind kind) const {
+    return reports(context) ? make(parent, context, kind) : nullptr;
+  }
+  /// The span ends now. nullptr: nothing happens.
+  void close(std::unique_ptr<FinishedSpan> span) const;
 
  private:
+  static std::unique_ptr<FinishedSpan> make(const TraceContext& parent, const TraceContext& context,
+                                            SpanKind kind);
   bool configured_ = false;
   /// A trace is sampled if the upper 63 bits of its id's second half are below this.
   std::uint64_t threshold_ = 0;

@@ -11,8 +11,8 @@ const TraceContext kUnsampledParent =
     *parse_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02");
 
 struct Collector : SpanSink {
-  void accept(FinishedSpan span) override { spans.push_back(std::move(span)); }
-  std::vector<FinishedSpan> spans;
+  void accept(std::unique_ptr<FinishedSpan> span) override { spans.push_back(std::move(span)); }
+  std::vector<std::unique_ptr<FinishedSpan>> spans;
 };
 
 TEST(Tracer, WithoutConfigurationContextsPassThrough) {
@@ -77,12 +77,28 @@ TEST(Tracer, RatesAreNumbersOrTheDefault) {
 TEST(Tracer, OnlySampledSpansAreReported) {
   const auto sink = std::make_shared<Collector>();
   const Tracer tracer("1", sink);
-  const TraceContext span = tracer.start({});
-  ASSERT_TRUE(tracer.reports(span));
-  tracer.report({.name = "pubsub/orders", .kind = SpanKind::client, .context = span});
+  const TraceContext context = tracer.start(kSampledParent);
+  auto span = tracer.open(kSampledParent, context, SpanKind::client);
+  ASSERT_NE(span, nullptr);
+  span->name = "pubsub/orders";
+  tracer.close(std::move(span));
   ASSERT_EQ(sink->spans.size(), 1U);
-  EXPECT_EQ(sink->spans[0].context, span);
-  EXPECT_FALSE(tracer.reports(tracer.start(kUnsampledParent)));
+  EXPECT_EQ(sink->spans[0]->context, context);
+  EXPECT_EQ(sink->spans[0]->parent_span_id, kSampledParent.span_id);
+  EXPECT_LE(sink->spans[0]->start, sink->spans[0]->end);
+  const TraceContext unsampled = tracer.start(kUnsampledParent);
+  EXPECT_EQ(tracer.open(kUnsampledParent, unsampled, SpanKind::client), nullptr);
+  tracer.close(nullptr);
+  EXPECT_EQ(sink->spans.size(), 1U);
+}
+
+TEST(Tracer, AnAttributeIsThereOnceAndNeverEmpty) {
+  FinishedSpan span;
+  span.set("a", "1");
+  span.set("b", "");
+  span.set("a", "2");
+  const std::vector<std::pair<std::string, std::string>> expected = {{"a", "2"}};
+  EXPECT_EQ(span.attributes, expected);
 }
 
 TEST(Tracer, SpanIdsDoNotRepeat) {

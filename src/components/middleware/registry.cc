@@ -20,6 +20,8 @@ Made make_router_alias(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> router_alias_fields();
 Made make_router_checker(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> router_checker_fields();
+Made make_sentinel(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> sentinel_fields();
 
 namespace {
 constexpr Kind<Middleware> kKinds[] = {
@@ -31,6 +33,7 @@ constexpr Kind<Middleware> kKinds[] = {
     {"middleware.http.ratelimit", "v1", &make_rate_limit, &rate_limit_fields},
     {"middleware.http.routeralias", "v1", &make_router_alias, &router_alias_fields},
     {"middleware.http.routerchecker", "v1", &make_router_checker, &router_checker_fields},
+    {"middleware.http.sentinel", "v1", &make_sentinel, &sentinel_fields},
 };
 }  // namespace
 

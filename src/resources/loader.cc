@@ -21,29 +21,39 @@ bool is_yaml(std::string_view name) {
 }
 
 template <class T>
-void take(Result<T> parsed, const Report& report, std::vector<T>& out,
-          std::vector<Notice>& notices) {
-  for (const std::string& warning : report.warnings()) notices.push_back({Level::warning, warning});
+void take(Result<T> parsed, const Report& report, std::vector<T> Resources::* list,
+          const std::string& path, Resources& out) {
+  for (const std::string& warning : report.warnings()) {
+    out.notices.push_back({Level::warning, warning});
+  }
   if (parsed) {
-    out.push_back(std::move(*parsed));
+    (out.*list).push_back(std::move(*parsed));
     return;
   }
-  notices.push_back({Level::warning,
-                     std::string(T::kKind) + " left out: " + std::move(parsed).error().message()});
+  out.broken_files.insert(path);
+  out.notices.push_back({Level::warning, std::string(T::kKind) +
+                                             " left out: " + std::move(parsed).error().message()});
 }
 
-// What is wrong with it is told in upstream's words: people look for them.
-void take_resiliency(const Field& root, Report& report, Resources& out) {
+std::string name_of(const Field& root) {
   const Field metadata = root["metadata"];
   std::string name;
   if (metadata.is_map()) metadata["name"].read(name);
+  return name;
+}
+
+// What is wrong with it is told in upstream's words: people look for them.
+void take_resiliency(const Field& root, Report& report, const std::string& path, Resources& out) {
+  const std::string name = name_of(root);
   auto parsed = parse_resiliency(*root.node(), report);
-  if (parsed) return take(std::move(parsed), report, out.resiliencies, out.notices);
+  if (parsed) return take(std::move(parsed), report, &Resources::resiliencies, path, out);
+  out.broken_files.insert(path);
   out.notices.push_back({Level::error, "Could not read resiliency policy " + name + ": " +
                                            std::move(parsed).error().message()});
 }
 
-void parse_document(const yaml::Node& document, const std::string& path, Resources& out) {
+void parse_document(const yaml::Node& document, const std::string& path, const std::string& text,
+                    Resources& out) {
   std::string kind, api_version;
   {
     // Documents of other kinds may hold anything: what is wrong with them is not our business.
@@ -57,15 +67,18 @@ void parse_document(const yaml::Node& document, const std::string& path, Resourc
     return kind == wanted_kind && api_version == wanted_version;
   };
   if (is(Component::kKind, Component::kApiVersion)) {
-    take(parse_component(document, report), report, out.components, out.notices);
+    take(parse_component(document, report), report, &Resources::components, path, out);
   } else if (is(HttpEndpoint::kKind, HttpEndpoint::kApiVersion)) {
-    take(parse_http_endpoint(document, report), report, out.http_endpoints, out.notices);
+    take(parse_http_endpoint(document, report), report, &Resources::http_endpoints, path, out);
   } else if (is(Subscription::kKind, Subscription::kApiVersion) ||
              is(Subscription::kKind, Subscription::kOldApiVersion)) {
-    take(parse_subscription(document, report), report, out.subscriptions, out.notices);
+    take(parse_subscription(document, report), report, &Resources::subscriptions, path, out);
   } else if (kind == Resiliency::kKind) {
     // Upstream's loader of this kind does not look at the version.
-    take_resiliency(Field(document, report), report, out);
+    take_resiliency(Field(document, report), report, path, out);
+  } else if (is("Configuration", Component::kApiVersion)) {
+    out.configurations.push_back(
+        {Origin{path, document.line}, name_of(Field(document, report)), text});
   } else if (!kind.empty()) {
     out.notices.push_back({Level::debug, path + ":" + std::to_string(document.line) + ": kind " +
                                              kind + " (" + api_version + ") is not loaded here"});
@@ -82,8 +95,9 @@ void parse_file(const SourceFile& file, Resources& out) {
     const yaml::ParseOptions options{.file = file.path, .first_line = part.first_line};
     const auto document = yaml::parse(part.text, options);
     if (document) {
-      parse_document(*document, file.path, out);
+      parse_document(*document, file.path, std::string(part.text), out);
     } else {
+      out.broken_files.insert(file.path);
       out.notices.push_back({Level::warning, "document left out: " + document.error().message()});
     }
     if (out.notices.size() <= notices_max) continue;
@@ -153,20 +167,21 @@ LoadOptions load_options(std::string app_id, const Environment& environment) {
 }
 
 Result<std::vector<SourceFile>> read_directories(const std::vector<std::string>& directories,
-                                                 std::vector<Notice>& notices) {
+                                                 Resources& found) {
   std::vector<SourceFile> files;
   for (const std::string& directory : directories) {
     OUT_TRY(const auto names, list_files(directory));
     for (const std::string& name : names) {
       std::string path = join_path(directory, name);
       if (!is_yaml(name)) {
-        notices.push_back(
+        found.notices.push_back(
             {Level::warning, "A non-YAML file " + path + " was detected, it will not be loaded"});
         continue;
       }
       auto text = read_text_file(path);
       if (!text) {
-        notices.push_back({Level::warning, text.error().message()});
+        found.notices.push_back({Level::warning, text.error().message()});
+        found.broken_files.insert(path);
         continue;
       }
       files.push_back({.path = std::move(path), .text = std::move(*text)});
@@ -175,9 +190,13 @@ Result<std::vector<SourceFile>> read_directories(const std::vector<std::string>&
   return files;
 }
 
+void parse_manifests(const std::vector<SourceFile>& files, Resources& out) {
+  for (const SourceFile& file : files) parse_file(file, out);
+}
+
 Resources parse_manifests(const std::vector<SourceFile>& files) {
   Resources resources;
-  for (const SourceFile& file : files) parse_file(file, resources);
+  parse_manifests(files, resources);
   return resources;
 }
 
@@ -195,13 +214,29 @@ Result<Resources> filter_resources(Resources resources, const LoadOptions& optio
   return resources;
 }
 
+void keep_from_broken_files(Resources& resources, const Resources& before) {
+  const auto keep = [&](auto list) {
+    auto& now = resources.*list;
+    std::set<std::string> names;
+    for (const auto& item : now) names.insert(item.name);
+    for (const auto& item : before.*list) {
+      if (!resources.broken_files.contains(item.origin.file)) continue;
+      if (names.insert(item.name).second) now.push_back(item);
+    }
+  };
+  if (resources.broken_files.empty()) return;
+  keep(&Resources::components);
+  keep(&Resources::http_endpoints);
+  keep(&Resources::subscriptions);
+  keep(&Resources::resiliencies);
+  keep(&Resources::configurations);
+}
+
 Result<Resources> load_resources(const std::vector<std::string>& directories,
                                  const LoadOptions& options) {
-  std::vector<Notice> notices;
-  OUT_TRY(const auto files, read_directories(directories, notices));
-  Resources resources = parse_manifests(files);
-  resources.notices.insert(resources.notices.begin(), std::make_move_iterator(notices.begin()),
-                           std::make_move_iterator(notices.end()));
+  Resources resources;
+  OUT_TRY(const auto files, read_directories(directories, resources));
+  parse_manifests(files, resources);
   return filter_resources(std::move(resources), options);
 }
 

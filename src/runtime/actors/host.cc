@@ -112,6 +112,28 @@ Task<void> Host::start(std::optional<std::string> store) {
   log.info("Actor runtime started");
 }
 
+Task<void> Host::set_store(std::optional<std::string> store) {
+  const bool had_store = std::exchange(has_store_, store.has_value());
+  if (placement_ == nullptr || closing_) co_return;
+  if (had_store && !has_store_) {
+    log.info("Actor state store removed - actor hosting disabled until one is configured");
+    // Placement first, so that nobody is sent here any more.
+    advertise();
+    Work halt = [types = types_](Service* service) { return service->life().remove_types(types); };
+    co_await on_all(std::move(halt));
+  }
+  Work work = [store](Service* service) { return store_one(service, store); };
+  co_await on_all(std::move(work));
+  if (had_store || !has_store_) co_return;
+  log.info("Actor state store ", *store, " configured - actor hosting enabled");
+  const std::vector<Told> told = told_;
+  for (const Told& each : told) {
+    auto hosted = co_await host(each.config, each.way);
+    if (!hosted) log.warn("Failed to register hosted actors: ", hosted.error());
+  }
+  advertise();
+}
+
 // Cannot fail, and is done on every loop even if this task is cancelled.
 Task<void> Host::on_all(Work work) {
   Cancellation never;
@@ -134,6 +156,7 @@ Task<void> Host::set_registered(bool registered) {
 Task<Result<>> Host::add(AppConfig config, Way way) {
   if (placement_ == nullptr || closing_) co_return Result<>();
   if (way == Way::http) app_types_ = config.entities;
+  if (!config.entities.empty()) told_.push_back({config, way});
   Result<> hosted;
   if (!config.entities.empty()) hosted = co_await host(std::move(config), way);
   // Whatever became of it: the application has said what there is to say, and calls may go on.
@@ -165,6 +188,12 @@ Task<void> Host::remove(std::vector<std::string> types) {
   std::erase_if(types_, [&](const std::string& type) {
     return std::ranges::find(types, type) != types.end();
   });
+  for (Told& each : told_) {
+    std::erase_if(each.config.entities, [&](const std::string& type) {
+      return std::ranges::find(types, type) != types.end();
+    });
+  }
+  std::erase_if(told_, [](const Told& each) { return each.config.entities.empty(); });
   // Placement first, so that nobody is sent here any more.
   advertise();
   Work work = [types](Service* service) { return service->life().remove_types(types); };

@@ -24,6 +24,10 @@ class Host {
   /// can be called.
   Task<void> start(std::optional<std::string> store);
 
+  /// The store has come, has gone, or is another one. When it goes the actors that are hosted here
+  /// are deactivated, and there are none until it comes.
+  Task<void> set_store(std::optional<std::string> store);
+
   /// The application says what it hosts (nothing, perhaps), and how it is called.
   enum class Way : std::uint8_t { http, stream };
   Task<Result<>> add(AppConfig config, Way way);
@@ -56,6 +60,12 @@ class Host {
   std::vector<Service*> services_;
   placement::Registration* placement_;
   Settings settings_;
+  /// What add() was told and remove() has not taken back.
+  struct Told {
+    AppConfig config;
+    Way way = Way::http;
+  };
+  std::vector<Told> told_;
   std::vector<std::string> types_;
   std::vector<std::string> app_types_;
   bool has_store_ = false;

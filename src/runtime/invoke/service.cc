@@ -189,7 +189,9 @@ Task<Result<Reply>> Service::invoke_remote(peers::Target target, Request request
 Task<Result<Reply>> Service::with_retries(peers::Target target, Outgoing& outgoing) {
   auto reply = co_await attempt(target, outgoing);
   if (policies_.names_app(target.app_id)) co_return reply;
-  resiliency::Backoff backoff(policies_.built_in(resiliency::BuiltIn::service_retries),
+  // They may be replaced meanwhile.
+  const resiliency::Policies kept = policies_;
+  resiliency::Backoff backoff(kept.built_in(resiliency::BuiltIn::service_retries),
                               std::chrono::steady_clock::now());
   for (int retries = 0;; ++retries) {
     if (reply || !is_transient(reply.error().code()) || outgoing.request.is_unbounded()) {

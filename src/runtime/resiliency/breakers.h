@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <functional>
 #include <list>
 #include <memory>
@@ -16,21 +18,32 @@ namespace outrigger::runtime::resiliency {
 /// are kept. All loops share them.
 class Breakers {
  public:
-  explicit Breakers(std::size_t kept_max) : kept_max_(kept_max) {}
-
-  std::shared_ptr<Breaker> get(const std::string& key,
-                               const std::function<std::shared_ptr<Breaker>()>& make);
-
   struct Known {
     std::string key;
     std::shared_ptr<Breaker> breaker;
+    /// The name of the policy it was made by.
+    std::string policy;
   };
+  explicit Breakers(std::size_t kept_max) : kept_max_(std::max<std::size_t>(kept_max, 1)) {}
+
+  /// The breaker of that key, made if there is none, or one of another policy.
+  std::shared_ptr<Breaker> get(const std::string& key, const std::string& policy,
+                               const std::function<std::shared_ptr<Breaker>()>& make);
+  /// One that was made elsewhere; nothing if there is one of that key.
+  void put(Known known);
+
   /// By key.
   [[nodiscard]] std::vector<Known> all() const;
+  [[nodiscard]] std::size_t size() const;
+
+  [[nodiscard]] std::size_t kept_max() const noexcept { return kept_max_; }
+  void limit(std::size_t kept_max);
 
  private:
-  const std::size_t kept_max_;
+  std::atomic<std::size_t> kept_max_;
   mutable std::mutex mutex_;
+  void push(Known known);
+  void trim();
   std::list<Known> by_use_;  ///< The one that was used last is the first.
   std::unordered_map<std::string, std::list<Known>::iterator> by_key_;
 };

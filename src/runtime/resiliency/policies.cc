@@ -93,6 +93,7 @@ struct Policies::Impl {
   Named<std::chrono::nanoseconds> timeouts;
   Named<RetryPolicy> retries;
   Named<Breaker::Settings> breaker_templates;
+  Named<resources::CircuitBreakerPolicy> breaker_policies;
   Named<resources::AppTarget> apps;
   Named<resources::ActorTarget> actors;
   Named<resources::ComponentTarget> components;
@@ -112,6 +113,7 @@ struct Policies::Impl {
   PolicyNames defaults(std::initializer_list<std::string> levels) const;
   Breakers& breakers_of(const std::string& target, std::int32_t kept_max) const;
   std::shared_ptr<Breaker> breaker(const Wanted& wanted) const;
+  void inherit(const Impl& predecessor);
 };
 
 void Policies::Impl::add_retry(const std::string& name, const RetryPolicy& policy) {
@@ -143,6 +145,7 @@ void Policies::Impl::add(resources::Resiliency document) {
       return;
     }
     breaker_templates.insert_or_assign(name, *std::move(settings));
+    breaker_policies.insert_or_assign(name, policy);
   }
   for (auto& [name, target] : document.apps) apps.insert_or_assign(name, target);
   for (auto& [name, target] : document.actors) actors.insert_or_assign(name, target);
@@ -180,6 +183,22 @@ Breakers& Policies::Impl::breakers_of(const std::string& target, std::int32_t ke
   return *slot;
 }
 
+void Policies::Impl::inherit(const Impl& predecessor) {
+  const auto goes_on = [&](const std::string& name) {
+    const auto* before = find(predecessor.breaker_policies, name);
+    const auto* now = find(breaker_policies, name);
+    return before != nullptr && now != nullptr && *before == *now;
+  };
+  const std::shared_lock lock(predecessor.mutex);
+  for (const auto& [target, known] : predecessor.breakers) {
+    auto inherited = std::make_unique<Breakers>(known->kept_max());
+    for (Breakers::Known& each : known->all()) {
+      if (goes_on(each.policy)) inherited->put(std::move(each));
+    }
+    if (inherited->size() > 0) breakers.emplace(target, std::move(inherited));
+  }
+}
+
 void Policies::Impl::find_defaults() {
   for_apps = defaults({"App", ""});
   for_actors = defaults({"Actor", ""});
@@ -202,25 +221,38 @@ std::shared_ptr<Breaker> Policies::Impl::breaker(const Wanted& wanted) const {
                    to_string(to));
         });
   };
-  return breakers_of(wanted.target, wanted.breakers_max).get(wanted.breaker_key, make);
+  Breakers& known = breakers_of(wanted.target, wanted.breakers_max);
+  known.limit(static_cast<std::size_t>(wanted.breakers_max));
+  return known.get(wanted.breaker_key, wanted.names.circuit_breaker, make);
 }
 
 Policies::Policies() : Policies(std::vector<resources::Resiliency>{}) {}
 
-Policies::Policies(std::vector<resources::Resiliency> documents, Metrics* metrics)
-    : impl_(std::make_shared<Impl>()) {
-  impl_->metrics = metrics;
+std::shared_ptr<Policies::Impl> Policies::make_impl(std::vector<resources::Resiliency> documents,
+                                                    Metrics* metrics) {
+  auto impl = std::make_shared<Impl>();
+  impl->metrics = metrics;
   for (const BuiltInPolicy& known : built_ins()) {
-    impl_->retries.emplace(known.name, known.policy);
+    impl->retries.emplace(known.name, known.policy);
   }
   for (auto& document : documents) {
     log.info("Loading Resiliency configuration: ", document.name);
     const std::string name = document.name;
     const std::string name_space = document.namespace_name;
-    impl_->add(std::move(document));
+    impl->add(std::move(document));
     if (metrics != nullptr) metrics->loaded(name, name_space);
   }
-  impl_->find_defaults();
+  impl->find_defaults();
+  return impl;
+}
+
+Policies::Policies(std::vector<resources::Resiliency> documents, Metrics* metrics)
+    : impl_(make_impl(std::move(documents), metrics)) {}
+
+Policies::Policies(std::vector<resources::Resiliency> documents, Metrics* metrics,
+                   const Policies& predecessor)
+    : impl_(make_impl(std::move(documents), metrics)) {
+  impl_->inherit(*predecessor.impl_);
 }
 
 Policies::~Policies() = default;

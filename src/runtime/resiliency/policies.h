@@ -38,6 +38,10 @@ class Policies {
   /// The documents are those for this app, in the order in which they override each other. One
   /// that says what cannot be is left out and told in the log. `metrics` must outlive this.
   explicit Policies(std::vector<resources::Resiliency> documents, Metrics* metrics = nullptr);
+  /// The same in the place of others: breakers whose policy says the same as there go on as they
+  /// are. Both may be used at once for a while.
+  Policies(std::vector<resources::Resiliency> documents, Metrics* metrics,
+           const Policies& predecessor);
   ~Policies();
   /// A copy is the same policies with the same breakers.
   Policies(const Policies&);
@@ -73,6 +77,8 @@ class Policies {
  private:
   struct Impl;
   struct Wanted;
+  static std::shared_ptr<Impl> make_impl(std::vector<resources::Resiliency> documents,
+                                         Metrics* metrics);
   Policy make(Wanted&& wanted) const;
   std::shared_ptr<Impl> impl_;
 };

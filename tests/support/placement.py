@@ -12,8 +12,9 @@ class Placement(Process):
     def __init__(self, port=None, flags=(), binary=None):
         self.port = port or free_port()
         self.health_port = free_port()
+        self.metrics_port = free_port()
         command = [binary or BINARIES / "placement", "--port", self.port, "--listen-address", "127.0.0.1",
-                   "--healthz-port", self.health_port, "--metrics-port", free_port(),
+                   "--healthz-port", self.health_port, "--metrics-port", self.metrics_port,
                    "--id", "one", "--initial-cluster", f"one=127.0.0.1:{free_port()}"]
         super().__init__("placement", [*command, *flags])
         self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)

@@ -40,6 +40,8 @@ ActorMetrics::OfType ActorMetrics::of(std::string_view type) const {
   of.deactivated = deactivated_.at(plain);
   of.rebalanced = rebalanced_.at(plain);
   of.pending_calls = pending_.at(plain);
+  // Shown from the first call on, waiting or not.
+  of.pending_calls.add(0);
   of.timers = timers_.at(plain);
   of.timers_fired[0] = timers_fired_.at(failed);
   of.timers_fired[1] = timers_fired_.at(succeeded);

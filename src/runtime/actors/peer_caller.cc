@@ -21,6 +21,21 @@ void add_trace(net::Headers& headers, const TraceContext& trace) {
 
 Task<Result<std::string>> GrpcPeerCaller::unary(placement::Location where, std::string_view path,
                                                 std::string framed, TraceContext trace) {
+  telemetry::GrpcMetrics::Call seen{};
+  seen.method = path;
+  seen.request_bytes = framed.size() - net::grpc::kFrameHeadBytes;
+  const TimePoint started = std::chrono::steady_clock::now();
+  auto message = co_await send(std::move(where), path, std::move(framed), std::move(trace));
+  if (metrics_ == nullptr) co_return message;
+  seen.status = to_string(message ? Code::ok : message.error().code());
+  seen.response_bytes = message ? message->size() : 0;
+  seen.elapsed = std::chrono::steady_clock::now() - started;
+  metrics_->client_call(seen);
+  co_return message;
+}
+
+Task<Result<std::string>> GrpcPeerCaller::send(placement::Location where, std::string_view path,
+                                               std::string framed, TraceContext trace) {
   net::Request request;
   request.target = path;
   request.headers.reserve(6, 192);

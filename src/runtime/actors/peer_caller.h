@@ -2,6 +2,7 @@
 
 #include "runtime/actors/invocation.h"
 #include "runtime/placement/service.h"
+#include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::actors {
 
@@ -25,11 +26,13 @@ class PeerCaller {
 /// Over their internal gRPC API.
 class GrpcPeerCaller final : public PeerCaller {
  public:
-  /// `peers` must outlive this object.
-  GrpcPeerCaller(peers::Peers& peers, std::string app_namespace, std::size_t message_bytes_max)
+  /// `peers` and `metrics` must outlive this object; `metrics` counts the calls, nullptr: nobody.
+  GrpcPeerCaller(peers::Peers& peers, std::string app_namespace, std::size_t message_bytes_max,
+                 const telemetry::GrpcMetrics* metrics)
       : peers_(peers),
         app_namespace_(std::move(app_namespace)),
-        message_bytes_max_(message_bytes_max) {}
+        message_bytes_max_(message_bytes_max),
+        metrics_(metrics) {}
 
   Task<Result<Reply>> call(placement::Location where, InvocationPtr call) override;
   Task<Result<>> fire(placement::Location where, ReminderPtr reminder) override;
@@ -37,10 +40,13 @@ class GrpcPeerCaller final : public PeerCaller {
  private:
   Task<Result<std::string>> unary(placement::Location where, std::string_view path,
                                   std::string framed, TraceContext trace);
+  Task<Result<std::string>> send(placement::Location where, std::string_view path,
+                                 std::string framed, TraceContext trace);
 
   peers::Peers& peers_;
   std::string app_namespace_;
   std::size_t message_bytes_max_;
+  const telemetry::GrpcMetrics* metrics_;
 };
 
 /// dapr.proto.internals.v1.Reminder.

@@ -43,7 +43,8 @@ ActorState::Settings state_settings(const Service::Settings& settings) {
 Service::Service(Settings settings, Parts parts)
     : settings_(std::move(settings)),
       life_(life_settings(settings_), *settings_.actor_metrics),
-      peers_(parts.peers, settings_.identity.app_namespace, settings_.message_bytes_max),
+      peers_(parts.peers, settings_.identity.app_namespace, settings_.message_bytes_max,
+             &settings_.metrics->grpc),
       router_(router_settings(settings_), parts.placement, peers_),
       http_(*settings_.metrics, settings_.identity),
       stream_(*settings_.streams),

@@ -32,6 +32,8 @@ struct Notice {
 /// A Configuration among the resources. It is not applied from there, but upstream takes its change
 /// for a reason to read again.
 struct ConfigurationDocument {
+  static constexpr std::string_view kKind = "Configuration";
+
   Origin origin;
   std::string name;
   std::string text;

@@ -341,6 +341,10 @@ Result<std::shared_ptr<Core>> make_core(const Options& options) {
 }  // namespace
 
 Result<std::unique_ptr<Store>> make_sqlite(const Metadata& metadata, ComponentContext& context) {
+  // Upstream's words, which people search for.
+  if (metadata.find({"connectionString", "url"}).value_or("").empty()) {
+    return fail(Code::invalid_argument, "missing connection string");
+  }
   Options options;
   OUT_CHECK(parse_into<sqlite::ConnectionOptions>(metadata, sqlite::kConnectionFields, options));
   OUT_CHECK(parse_into(metadata, kFields, options));

@@ -164,6 +164,9 @@ void Blocks::make_state_loader() {
   if (identity.kubernetes) state.mode = resources::Mode::kubernetes;
   state.kinds = state_kinds_;
   state.actors = !placement_addresses(shared_.settings.options).empty();
+  state.on_opened = [this](const resources::Component& component) {
+    if (state_->actor_store() == component.name) ++actor_store_opened_;
+  };
   state_ = std::make_unique<state::Loader>(
       loops_,
       services_of<state::Service>(workers_, [](Worker& w) -> state::Service& { return w.state(); }),
@@ -262,7 +265,9 @@ Task<Result<>> Blocks::load() {
     co_return fail(loaded.error().code(), "failed to load components: " + loaded.error().message());
   }
   log.info("All outstanding components processed");
-  co_await actors_->start(state_->actor_store());
+  actor_store_ = state_->actor_store();
+  actor_store_told_ = actor_store_opened_;
+  co_await actors_->start(actor_store_);
   secrets_->warn_of_idle_scopes();
   co_await load_endpoints();
   say_missing_middlewares();
@@ -299,10 +304,10 @@ Task<void> Blocks::load_endpoints() {
     co_return;
   }
   auto endpoints = std::make_shared<const invoke::Endpoints>(*std::move(made));
-  for (unsigned i = 0; i < loops_.size(); ++i) {
-    loops_[i].post(
-        [&worker = *workers_[i], endpoints] { worker.invoke().set_endpoints(endpoints); });
-  }
+  std::function<void(Worker&)> set = [endpoints](Worker& worker) {
+    worker.invoke().set_endpoints(endpoints);
+  };
+  co_await on_workers(std::move(set));
 }
 
 // What the application says here is about its actors.
@@ -367,6 +372,7 @@ Task<void> Blocks::stop_work(Duration grace) {
   all.push_back(schedulers_->stop_triggers(grace));
   all.push_back(stop_subscriptions());
   co_await run_all(std::move(all));
+  co_await changing_.join();
   co_await actors_->close();
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/pubsub/loader.h"
 #include "runtime/pubsub/manager.h"
 #include "runtime/pubsub/outbox_readers.h"
+#include "runtime/reload/reloader.h"
 #include "runtime/scheduler/service.h"
 #include "runtime/secrets/loader.h"
 #include "runtime/sidecar/worker.h"
@@ -20,16 +21,20 @@ namespace outrigger::runtime {
 
 /// What there is one of for all loops: the loaders of each block's components, the processor that
 /// runs them, and the subscriptions. On loop 0.
-class Blocks {
+class Blocks final : public reload::Target {
  public:
   /// `pluggable`: the component programs that were found.
   Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<Worker>>& workers,
          components::pluggable::Registry pluggable);
   /// close() must have ended.
-  ~Blocks();
+  ~Blocks() override;
 
   /// Opens the configured components and declares the subscriptions.
   Task<Result<>> load();
+  /// After load(), until it is cancelled: what becomes of the files is applied as it happens,
+  /// unless the configuration has switched that off. An error is fatal for the sidecar, as at the
+  /// start.
+  Task<Result<>> follow_files();
   /// The application may be called, or may not any more.
   Task<void> app_changed(bool healthy);
   /// The application gets no more events; other calls go on.
@@ -38,7 +43,22 @@ class Blocks {
   Task<void> stop_work(Duration grace);
   Task<void> close();
 
+  /// @name For the reloader
+  /// @{
+  Task<Result<>> apply(std::shared_ptr<const reload::Snapshot> now, Cause cause) override;
+  Task<Result<>> secret_files_changed() override;
+  Task<Result<>> poll_secrets() override;
+  /// @}
+
  private:
+  Task<Result<>> apply_components(std::vector<resources::Component> now, Cause cause);
+  void apply_subscriptions(const std::vector<resources::Subscription>& now);
+  Task<void> apply_resiliencies(std::vector<resources::Resiliency> now);
+  Task<void> apply_endpoints(std::vector<resources::HttpEndpoint> now);
+  Task<void> follow_actor_store();
+  void watch_secret_files();
+  /// On every loop, at once.
+  Task<void> on_workers(std::function<void(Worker&)> work);
   void make_state_loader();
   void make_pubsub_loader();
   void make_middleware_loader();
@@ -72,6 +92,13 @@ class Blocks {
   std::unique_ptr<scheduler::Cluster> schedulers_;
   std::unique_ptr<placement::Client> placement_;
   std::unique_ptr<actors::Host> actors_;
+  std::unique_ptr<reload::Reloader> reloader_;
+  /// What a change leaves to be done while the next is applied.
+  Scope changing_;
+  /// How often the actors' store was opened, and when the actors were told.
+  unsigned actor_store_opened_ = 0;
+  unsigned actor_store_told_ = 0;
+  std::optional<std::string> actor_store_;
 };
 
 }  // namespace outrigger::runtime

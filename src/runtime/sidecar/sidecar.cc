@@ -51,6 +51,8 @@ struct Sidecar::Impl {
   std::unique_ptr<Scope> background;       // Runs until the shutdown begins.
   std::unique_ptr<Cancellation> starting;  // Of begin().
   bool stop_asked = false;
+  /// What a change of files led to.
+  std::optional<Error> fatal;
   Signal stop_signal;
   bool app_healthy = false;
   bool app_was_healthy = false;
@@ -67,6 +69,7 @@ struct Sidecar::Impl {
   Task<void> close_workers();
   void app_health_changed(bool healthy);
   Task<void> follow_app_health();
+  Task<void> follow_files();
   void stop_here() {
     if (stop_asked) return;
     stop_asked = true;
@@ -122,7 +125,6 @@ Task<void> Sidecar::Impl::life() {
   log.info("app id: ", options.app.id);
   say_telemetry(shared->settings.configuration);
   auto begun = co_await begin().under(*starting);
-  std::optional<Error> fatal;
   if (!begun && !stop_asked) fatal = begun.error();
   if (begun) {
     const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -137,7 +139,7 @@ Task<void> Sidecar::Impl::life() {
   stop_asked = true;  // Whoever asks from now on comes too late.
   co_await end();
   // Posted: this task must have ended when the loops are stopped.
-  loops[0].post([this, fatal] {
+  loops[0].post([this] {
     scope.reset();
     background.reset();
     starting.reset();
@@ -170,6 +172,7 @@ Task<Result<>> Sidecar::Impl::begin() {
   OUT_CO_CHECK(co_await blocks->load());
   OUT_CO_CHECK(co_await servers->open_api(workers));
   OUT_CO_CHECK(co_await servers->open_internal(workers));
+  background->spawn(follow_files());
   shared->outbound_ready.set("app", true);
   auto ready = co_await wait_for_app();
   co_return ready;
@@ -262,6 +265,13 @@ Task<void> Sidecar::Impl::follow_app_health() {
     followed = app_healthy;
     co_await blocks->app_changed(followed);
   }
+}
+
+Task<void> Sidecar::Impl::follow_files() {
+  auto followed = co_await blocks->follow_files();
+  if (followed || stop_asked) co_return;
+  fatal = std::move(followed).error();
+  stop_here();
 }
 
 Task<void> Sidecar::Impl::hold_shutdown() {

@@ -85,6 +85,9 @@ class Worker {
   Result<> open_app();
   Task<void> close();
 
+  /// For calls from now on.
+  void set_policies(const resiliency::Policies& policies) { policies_ = policies; }
+
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
   middleware::Store& middlewares() noexcept { return middlewares_; }
   invoke::Service& invoke() noexcept { return invoke_; }

@@ -1,0 +1,114 @@
+#include "runtime/reload/reader.h"
+
+#include <algorithm>
+
+#include <sys/stat.h>
+
+#include "base/strings.h"
+#include "resources/configuration_loader.h"
+
+namespace outrigger::runtime::reload {
+namespace {
+
+using resources::Notice;
+using resources::Resources;
+
+template <class Visit>
+void for_each_file(const Resources& resources, Visit visit) {
+  const auto all = [&](const auto& list) {
+    for (const auto& item : list) visit(item.origin.file);
+  };
+  all(resources.components);
+  all(resources.http_endpoints);
+  all(resources.subscriptions);
+  all(resources.resiliencies);
+  all(resources.configurations);
+}
+
+bool in_folder(std::string_view file, std::string_view folder) {
+  if (!file.starts_with(folder)) return false;
+  file.remove_prefix(folder.size());
+  if (!folder.ends_with('/')) {
+    if (!file.starts_with('/')) return false;
+    file.remove_prefix(1);
+  }
+  return !file.contains('/');
+}
+
+bool just_written(const std::string& path) {
+  struct stat about{};
+  if (::stat(path.c_str(), &about) != 0) return false;
+  const std::chrono::nanoseconds written =
+      std::chrono::seconds(about.st_mtim.tv_sec) + std::chrono::nanoseconds(about.st_mtim.tv_nsec);
+  const auto age = std::chrono::system_clock::now().time_since_epoch() - written;
+  return age >= std::chrono::nanoseconds(0) && age < kSettling;
+}
+
+/// One folder. If it is not there, or cannot be read, all of its files count as broken.
+void read_folder(const std::string& folder, const Resources& before, Snapshot& out) {
+  const auto files = resources::read_directories({folder}, out.resources);
+  if (!files) {
+    out.resources.notices.push_back(
+        {Notice::Level::error, files.error().message() + ": what was loaded from there stays"});
+    for_each_file(before, [&](const std::string& file) {
+      if (in_folder(file, folder)) out.resources.broken_files.insert(file);
+    });
+    return;
+  }
+  std::set<std::string_view> known;
+  for_each_file(before, [&](const std::string& file) { known.insert(file); });
+  for (const resources::SourceFile& file : *files) {
+    const bool empty = trim(file.text).empty();
+    if (!empty || !known.contains(file.path) || !just_written(file.path)) continue;
+    out.resources.broken_files.insert(file.path);
+    out.unsettled = true;
+  }
+  resources::parse_manifests(*files, out.resources);
+}
+
+Result<resources::Configuration> read_configuration(const Sources& sources) {
+  std::vector<std::string> warnings;  // They were said at the start, and are at the next.
+  OUT_TRY(auto configuration,
+          resources::load_configuration(sources.configurations, sources.environment, warnings));
+  OUT_CHECK(resources::apply_tracing_environment(configuration, sources.environment));
+  if (configuration.access_control) {
+    OUT_CHECK(configuration.access_control->check());
+  }
+  return configuration;
+}
+
+}  // namespace
+
+Snapshot read(const Sources& sources, const Snapshot& before) {
+  Snapshot now;
+  std::set<std::string> kept;
+  for (const std::string& folder : sources.folders) read_folder(folder, before.resources, now);
+  for_each_file(before.resources, [&](const std::string& file) {
+    if (!now.resources.broken_files.contains(file) || !kept.insert(file).second) return;
+    now.resources.notices.push_back(
+        {Notice::Level::warning, file + ": what was loaded from it and is not in it now stays"});
+  });
+  resources::keep_from_broken_files(now.resources, before.resources);
+  auto notices = now.resources.notices;
+  auto filtered = resources::filter_resources(std::move(now.resources), sources.options);
+  if (filtered) {
+    now.resources = *std::move(filtered);
+  } else {
+    now.resources = before.resources;
+    notices.push_back(
+        {Notice::Level::error, filtered.error().message() + ": all resources stay as they were"});
+    now.resources.notices = std::move(notices);
+  }
+  if (sources.configurations.empty()) return now;
+  auto configuration = read_configuration(sources);
+  if (configuration) {
+    now.configuration = *std::move(configuration);
+  } else {
+    now.resources.notices.push_back(
+        {Notice::Level::error,
+         configuration.error().message() + ": the configuration stays as it was"});
+  }
+  return now;
+}
+
+}  // namespace outrigger::runtime::reload

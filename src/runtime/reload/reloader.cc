@@ -1,0 +1,204 @@
+#include "runtime/reload/reloader.h"
+
+#include <map>
+#include <ranges>
+#include <set>
+
+#include <sys/stat.h>
+
+#include "base/blocking_pool.h"
+#include "base/folder_watch.h"
+#include "base/log.h"
+#include "base/strings.h"
+
+namespace outrigger::runtime::reload {
+namespace {
+
+const Logger log("dapr.runtime.hotreload");
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::vector<std::string> folders_of(const std::vector<std::string>& files) {
+  std::vector<std::string> folders;
+  for (const std::string& file : files) folders.push_back(folder_of(file));
+  return folders;
+}
+
+/// Changes with the file.
+std::string mark_of(const std::string& path) {
+  struct stat about{};
+  if (::stat(path.c_str(), &about) != 0) return {};
+  std::string mark;
+  for (const auto number : {static_cast<long>(about.st_ino), static_cast<long>(about.st_size),
+                            about.st_mtim.tv_sec, about.st_mtim.tv_nsec}) {
+    mark += std::to_string(number) + " ";
+  }
+  return mark;
+}
+
+}  // namespace
+
+struct Reloader::Impl {
+  Impl(Options given, Target& made) : options(std::move(given)), target(made) {
+    current = std::make_shared<const Snapshot>(std::move(options.first));
+    for (const auto& notice : current->resources.notices) said.insert(notice.message);
+  }
+
+  Options options;
+  Target& target;
+  std::shared_ptr<const Snapshot> current;
+  /// What was said the last time: a file that stays wrong is not told of again and again.
+  std::set<std::string> said;
+  /// What is to be done next.
+  std::optional<Target::Cause> files;
+  bool secret_files = false;
+  bool polling = false;
+  Signal asked;
+  std::unique_ptr<FolderWatch> folder_watch;
+  std::unique_ptr<FolderWatch> secrets_watch;
+  /// By path, with their marks: there may be much else in their folders.
+  std::map<std::string, std::string> watched_secrets;
+  Timer interval{[this] { tick(); }};
+  Timer settling{[this] { ask(Target::Cause::change); }};
+  Timer secrets_interval{[this] { poll(); }};
+
+  void ask(Target::Cause cause) {
+    // A change counts for more than a look without one.
+    if (!files || cause == Target::Cause::change) files = cause;
+    asked.notify_all();
+  }
+  void tick() {
+    interval.start(options.interval);
+    ask(Target::Cause::again);
+  }
+  void poll() {
+    polling = true;
+    start_polling();
+    asked.notify_all();
+  }
+  void start_polling() {
+    if (options.secrets_interval > Duration(0)) {
+      secrets_interval.start(options.secrets_interval);
+    } else {
+      secrets_interval.stop();
+    }
+  }
+  void watch() {
+    std::vector<std::string> folders = options.sources.folders;
+    log.info("Watching directories: [", join(folders, ", "), "]");
+    for (const std::string& folder : folders_of(options.sources.configurations)) {
+      folders.push_back(folder);
+    }
+    folder_watch = std::make_unique<FolderWatch>(std::move(folders), options.quiet,
+                                                 [this] { ask(Target::Cause::change); });
+    interval.start(options.interval);
+    start_polling();
+  }
+  void look_at_secret_files() {
+    for (auto& [path, mark] : watched_secrets) {
+      if (std::exchange(mark, mark_of(path)) != mark) secret_files = true;
+    }
+    if (secret_files) asked.notify_all();
+  }
+  void say(const std::vector<resources::Notice>& notices);
+  Task<Result<>> read_files(Target::Cause cause);
+  Task<Result<>> work();
+};
+
+void Reloader::Impl::say(const std::vector<resources::Notice>& notices) {
+  using Level = resources::Notice::Level;
+  std::set<std::string> now;
+  for (const resources::Notice& notice : notices) {
+    now.insert(notice.message);
+    if (said.contains(notice.message)) continue;
+    switch (notice.level) {
+      case Level::debug: log.debug(notice.message); break;
+      case Level::warning: log.warn(notice.message); break;
+      case Level::error: log.error(notice.message); break;
+    }
+  }
+  said = std::move(now);
+}
+
+Task<Result<>> Reloader::Impl::read_files(Target::Cause cause) {
+  // To its end, for the environment that it reads may be set again after that.
+  Cancellation never;
+  std::move_only_function<Result<Snapshot>()> work = [sources = options.sources, before = current] {
+    return Result<Snapshot>(read(sources, *before));
+  };
+  auto reading = BlockingPool::shared().run<Snapshot>(std::move(work));
+  auto read = co_await std::move(reading).under(never);
+  if (!read) {
+    log.error("The resources could not be read again: ", read.error());
+    co_return Result<>();
+  }
+  say(read->resources.notices);
+  if (read->unsettled) settling.start(kSettling);
+  current = std::make_shared<const Snapshot>(*std::move(read));
+  auto applied = co_await target.apply(current, cause);
+  co_return applied;
+}
+
+Task<Result<>> Reloader::Impl::work() {
+  for (;;) {
+    while (!files && !secret_files && !polling) {
+      auto woken = co_await asked.wait();
+      if (!woken) co_return Result<>();
+    }
+    // What comes while one of these is at work is for the next time.
+    const auto cause = std::exchange(files, std::nullopt);
+    if (cause) {
+      OUT_CO_CHECK(co_await read_files(*cause));
+    }
+    if (std::exchange(secret_files, false)) {
+      OUT_CO_CHECK(co_await target.secret_files_changed());
+    }
+    if (std::exchange(polling, false)) {
+      OUT_CO_CHECK(co_await target.poll_secrets());
+    }
+  }
+}
+
+Reloader::Reloader(Options options, Target& target)
+    : impl_(std::make_unique<Impl>(std::move(options), target)) {}
+Reloader::~Reloader() = default;
+
+Task<Result<>> Reloader::run() {
+  impl_->watch();
+  // What changed between the start and now, which no watch has seen.
+  impl_->ask(Target::Cause::start);
+  auto ended = co_await impl_->work();
+  impl_->folder_watch.reset();
+  impl_->secrets_watch.reset();
+  impl_->interval.stop();
+  impl_->settling.stop();
+  impl_->secrets_interval.stop();
+  co_return ended;
+}
+
+void Reloader::set_secret_files(std::vector<std::string> paths) {
+  std::map<std::string, std::string> watched;
+  for (const std::string& path : paths) {
+    const auto known = impl_->watched_secrets.find(path);
+    watched[path] = known == impl_->watched_secrets.end() ? mark_of(path) : known->second;
+  }
+  const bool same =
+      std::ranges::equal(std::views::keys(watched), std::views::keys(impl_->watched_secrets));
+  impl_->watched_secrets = std::move(watched);
+  if (same) return;
+  impl_->secrets_watch.reset();
+  if (paths.empty()) return;
+  impl_->secrets_watch = std::make_unique<FolderWatch>(folders_of(paths), impl_->options.quiet,
+                                                       [this] { impl_->look_at_secret_files(); });
+}
+
+void Reloader::set_secrets_interval(Duration interval) {
+  impl_->options.secrets_interval = interval;
+  impl_->start_polling();
+}
+
+}  // namespace outrigger::runtime::reload

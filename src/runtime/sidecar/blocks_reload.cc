@@ -1,0 +1,192 @@
+#include "base/log.h"
+#include "base/strings.h"
+#include "runtime/reload/differ.h"
+#include "runtime/sidecar/blocks.h"
+
+/// What becomes of files while the sidecar runs.
+namespace outrigger::runtime {
+namespace {
+
+const Logger log("dapr.runtime.hotreload.reconciler");
+
+constexpr std::string_view kLocalFile = "secretstores.local.file";
+
+Task<void> on_worker(std::shared_ptr<std::function<void(Worker&)>> work, Worker* worker) {
+  (*work)(*worker);
+  co_return;
+}
+
+template <class T>
+bool say_changes(const std::vector<T>& before, const std::vector<T>& now) {
+  const auto changes = reload::difference(before, now);
+  const auto say = [](const std::vector<T>& list, std::string_view event) {
+    for (const T& each : list) log.info("Received ", T::kKind, " ", event, " event: ", each.name);
+  };
+  say(changes.deleted, "DELETED");
+  say(changes.changed, "UPDATED");
+  say(changes.created, "CREATED");
+  return !changes.empty();
+}
+
+}  // namespace
+
+Task<Result<>> Blocks::follow_files() {
+  const Settings& settings = shared_.settings;
+  if (!settings.configuration.feature_enabled("HotReload")) {
+    log.debug("Hot reloading disabled");
+    co_return Result<>();
+  }
+  log.info(
+      "Hot reloading enabled. Daprd will reload 'Component', 'Subscription', 'Configuration', "
+      "'HTTPEndpoint' and 'Resiliency' resources when they are added, updated or deleted.");
+  reload::Reloader::Options options;
+  options.sources.folders = settings.options.resource_paths;
+  options.sources.configurations = settings.options.config;
+  options.sources.environment = process_environment();
+  options.sources.options =
+      resources::load_options(settings.identity.app_id, options.sources.environment);
+  options.first.resources = settings.resources;
+  options.first.configuration = settings.configuration;
+  if (const auto interval = settings.options.hot_reload_interval; interval.count() > 0) {
+    options.interval = std::chrono::duration_cast<Duration>(interval);
+  }
+  reloader_ = std::make_unique<reload::Reloader>(std::move(options), *this);
+  watch_secret_files();
+  auto ended = co_await reloader_->run();
+  co_return ended;
+}
+
+Task<Result<>> Blocks::apply(std::shared_ptr<const reload::Snapshot> now, Cause cause) {
+  const resources::Resources& files = now->resources;
+  resources::Resources& before = shared_.settings.resources;
+  say_changes(before.configurations, files.configurations);
+  before.configurations = files.configurations;
+  co_await apply_resiliencies(files.resiliencies);
+  OUT_CO_CHECK(co_await apply_components(files.components, cause));
+  co_await apply_endpoints(files.http_endpoints);
+  apply_subscriptions(files.subscriptions);
+  co_return Result<>();
+}
+
+Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, Cause cause) {
+  using Failed = processor::Processor::Failed;
+  // What failed is tried again later, but not at once.
+  const auto failed = cause == Cause::start ? Failed::included : Failed::left_out;
+  const auto changes = reload::component_changes(processor_.known(failed), now);
+  shared_.settings.resources.components = std::move(now);
+  if (changes.empty()) co_return Result<>();
+  for (const auto& component : changes.deleted) {
+    OUT_CO_CHECK(co_await processor_.remove(component.name));
+  }
+  for (const auto& component : changes.changed) {
+    OUT_CO_CHECK(co_await processor_.update(component));
+  }
+  for (const auto& component : changes.created) {
+    OUT_CO_CHECK(co_await processor_.update(component));
+  }
+  co_await follow_actor_store();
+  // State stores may have got an outbox, or another one.
+  co_await outbox_readers_->start();
+  watch_secret_files();
+  co_return Result<>();
+}
+
+Task<void> Blocks::follow_actor_store() {
+  const auto store = state_->actor_store();
+  const bool same_name = store == actor_store_;
+  const bool opened = std::exchange(actor_store_told_, actor_store_opened_) != actor_store_opened_;
+  actor_store_ = store;
+  if (!same_name) {
+    co_await actors_->set_store(store);
+  } else if (store && opened) {
+    log.info("Actor state store ", *store, " updated - actor hosting continues");
+  }
+}
+
+// One that cannot be read by its words, a rule perhaps, leaves the old one in place.
+void Blocks::apply_subscriptions(const std::vector<resources::Subscription>& now) {
+  auto& before = shared_.settings.resources.subscriptions;
+  const auto changes = reload::difference(before, now);
+  before = now;
+  if (changes.empty()) return;
+  for (const auto& subscription : changes.deleted) {
+    log.info("Closing deleted Subscription: ", subscription.name);
+    subscriptions_->undeclare(subscription.name);
+  }
+  const auto declare = [this](const resources::Subscription& subscription) {
+    log.info("Adding Subscription for processing: ", subscription.name);
+    if (const auto declared = subscriptions_->declare(subscription); !declared) {
+      log.error("Failed to reload the Subscription ", subscription.name, " (",
+                subscription.origin.to_string(), "): ", declared.error());
+      return;
+    }
+    log.info("Subscription updated: ", subscription.name);
+  };
+  std::ranges::for_each(changes.changed, declare);
+  std::ranges::for_each(changes.created, declare);
+  // Those that end wait for the events that the application works on: other changes need not.
+  changing_.spawn(subscriptions_->apply());
+}
+
+Task<void> Blocks::apply_resiliencies(std::vector<resources::Resiliency> now) {
+  auto& before = shared_.settings.resources.resiliencies;
+  if (!say_changes(before, now)) co_return;
+  before = std::move(now);
+  const resiliency::Policies policies(before, &shared_.resiliency_metrics, shared_.policies);
+  shared_.policies = policies;
+  std::function<void(Worker&)> set = [policies](Worker& worker) { worker.set_policies(policies); };
+  co_await on_workers(std::move(set));
+}
+
+Task<void> Blocks::apply_endpoints(std::vector<resources::HttpEndpoint> now) {
+  auto& before = shared_.settings.resources.http_endpoints;
+  if (!say_changes(before, now)) co_return;
+  before = std::move(now);
+  co_await load_endpoints();
+}
+
+// The file of a store of secrets in a file: it is read once, when the store is opened.
+void Blocks::watch_secret_files() {
+  std::vector<std::string> files;
+  for (const processor::LoadedComponent& component : processor_.loaded()) {
+    if (!equals_fold(component.spec.type, kLocalFile)) continue;
+    const resources::NameValue* const file = component.spec.find("secretsFile");
+    if (file != nullptr && !file->value.empty()) files.push_back(file->value);
+  }
+  reloader_->set_secret_files(std::move(files));
+}
+
+Task<Result<>> Blocks::secret_files_changed() {
+  std::vector<std::string> stores;
+  for (const processor::LoadedComponent& component : processor_.loaded()) {
+    if (equals_fold(component.spec.type, kLocalFile)) stores.push_back(component.spec.name);
+  }
+  for (const std::string& store : stores) co_await processor_.reopen(store);
+  auto polled = co_await poll_secrets();
+  co_return polled;
+}
+
+Task<Result<>> Blocks::poll_secrets() {
+  co_await processor_.refresh_secrets();
+  co_await follow_actor_store();
+  const auto has_secrets = [](const resources::HttpEndpoint& endpoint) {
+    return !resources::secret_names(endpoint).empty();
+  };
+  if (std::ranges::any_of(shared_.settings.resources.http_endpoints, has_secrets)) {
+    co_await load_endpoints();
+  }
+  co_return Result<>();
+}
+
+// Cannot fail, and is done on every loop even if this task is cancelled.
+Task<void> Blocks::on_workers(std::function<void(Worker&)> work) {
+  auto shared = std::make_shared<std::function<void(Worker&)>>(std::move(work));
+  std::function<Task<void>(unsigned)> on_one = [this, shared](unsigned i) {
+    return on_worker(shared, workers_[i].get());
+  };
+  Cancellation never;
+  auto all = run_on_all(loops_, std::move(on_one));
+  co_await std::move(all).under(never);
+}
+
+}  // namespace outrigger::runtime

@@ -30,6 +30,10 @@ class GrpcGate final : public net::grpc::Interceptor {
            const telemetry::RuntimeMetrics& metrics)
       : settings_(std::move(settings)), metrics_(metrics) {}
 
+  /// For calls that come from now on; those on their way go on under either.
+  void set_settings(std::shared_ptr<const GrpcGateSettings> settings) {
+    settings_ = std::move(settings);
+  }
   Result<> begin(net::grpc::Call& call) override;
   void end(net::grpc::Call& call, const net::grpc::Status& status) override;
 

@@ -201,7 +201,8 @@ Task<net::Response> HttpApi::routed(HttpCall& call) {
     auto response = co_await handler(call);
     co_return response;
   }
-  if (!fallback_) co_return text_response(404, "404 page not found\n");
+  if (!fallback_ || !settings_->invokes_by_header)
+    co_return text_response(404, "404 page not found\n");
   auto response = co_await fallback_(call);
   co_return response;
 }

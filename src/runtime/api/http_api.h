@@ -23,6 +23,8 @@ struct HttpApiSettings {
   bool log_calls = false;
   bool obfuscate_urls = false;
   bool omit_health_checks = false;
+  /// Whether apps may be invoked by a header: whether there is the fallback.
+  bool invokes_by_header = true;
   /// Only the routes marked public, without token, lists, CORS and logs.
   bool public_only = false;
   telemetry::Tracer tracer;
@@ -38,6 +40,10 @@ class HttpApi final : public net::RequestHandler {
  public:
   HttpApi(std::shared_ptr<const HttpApiSettings> settings, const Router& router,
           const telemetry::RuntimeMetrics& metrics);
+  /// For requests that come from now on; those on their way go on under either.
+  void set_settings(std::shared_ptr<const HttpApiSettings> settings) {
+    settings_ = std::move(settings);
+  }
   /// Takes the requests that no route takes: service invocation by header. Without one: 404.
   void set_fallback(HttpHandler fallback) { fallback_ = std::move(fallback); }
   /// Sees every request whose token is right, before its route is looked for (httpPipeline).

@@ -327,6 +327,22 @@ Task<void> Processor::refresh_secrets() {
   for (const std::string& name : changed) co_await reopen(name);
 }
 
+Task<Result<>> Processor::set_rules(std::vector<std::string> denied, bool strict_wasm_sandbox) {
+  impl_->settings.denied = std::move(denied);
+  impl_->settings.strict_wasm_sandbox = strict_wasm_sandbox;
+  for (resources::Component& component : std::exchange(impl_->denied, {})) {
+    OUT_CO_CHECK(co_await update(std::move(component)));
+  }
+  const auto components = impl_->loaded;
+  for (const LoadedComponent& each : components) {
+    if (!impl_->is_denied(each.spec)) continue;
+    log.warn("component ", each.spec.log_name(), " is denied by the configuration now: closed");
+    co_await impl_->withdraw(each.spec.name);
+    impl_->denied.push_back(each.spec);
+  }
+  co_return Result<>();
+}
+
 std::vector<resources::Component> Processor::known(Failed failed) const {
   std::vector<resources::Component> all;
   for (const auto* list : {&impl_->waiting, &impl_->denied, &impl_->failed}) {

@@ -68,6 +68,9 @@ class Processor {
   Task<void> reopen(std::string name);
   /// Asks the secret stores again, and reopens those whose secrets have changed.
   Task<void> refresh_secrets();
+  /// Other rules about what may be loaded: what is denied now is closed, what is not any more is
+  /// opened.
+  Task<Result<>> set_rules(std::vector<std::string> denied, bool strict_wasm_sandbox);
   /// What there is to be, as the files had it: in use, waiting, denied. The newest of each name.
   enum class Failed : std::uint8_t { included, left_out };
   [[nodiscard]] std::vector<resources::Component> known(Failed failed) const;

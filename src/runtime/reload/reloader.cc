@@ -57,6 +57,7 @@ struct Reloader::Impl {
   std::optional<Target::Cause> files;
   bool secret_files = false;
   bool polling = false;
+  bool stopped = false;
   Signal asked;
   std::unique_ptr<FolderWatch> folder_watch;
   std::unique_ptr<FolderWatch> secrets_watch;
@@ -145,6 +146,7 @@ Task<Result<>> Reloader::Impl::read_files(Target::Cause cause) {
 
 Task<Result<>> Reloader::Impl::work() {
   for (;;) {
+    if (stopped) co_return Result<>();
     while (!files && !secret_files && !polling) {
       auto woken = co_await asked.wait();
       if (!woken) co_return Result<>();
@@ -195,6 +197,8 @@ void Reloader::set_secret_files(std::vector<std::string> paths) {
   impl_->secrets_watch = std::make_unique<FolderWatch>(folders_of(paths), impl_->options.quiet,
                                                        [this] { impl_->look_at_secret_files(); });
 }
+
+void Reloader::stop() { impl_->stopped = true; }
 
 void Reloader::set_secrets_interval(Duration interval) {
   impl_->options.secrets_interval = interval;

@@ -49,8 +49,10 @@ class Reloader {
   Task<Result<>> run();
   /// The files whose change is secret_files_changed(), from now on.
   void set_secret_files(std::vector<std::string> paths);
-  /// For a target's own reasons.
+  /// As Options' one.
   void set_secrets_interval(Duration interval);
+  /// Ends run() once the target has done what it is at.
+  void stop();
 
  private:
   struct Impl;

@@ -73,6 +73,10 @@ class Service {
   explicit Service(Settings settings);
   ~Service();
   [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
+  /// For calls from now on.
+  void set_scopes(std::vector<resources::SecretScope> scopes) {
+    settings_.scopes = std::move(scopes);
+  }
 
   Task<Result<Secret>> get(std::string store, std::string name, Properties metadata);
   /// Without the secrets that the scopes deny.

@@ -51,6 +51,7 @@ class Blocks final : public reload::Target {
   /// @}
 
  private:
+  Task<Result<>> apply_configuration(resources::Configuration now);
   Task<Result<>> apply_components(std::vector<resources::Component> now, Cause cause);
   void apply_subscriptions(const std::vector<resources::Subscription>& now);
   Task<void> apply_resiliencies(std::vector<resources::Resiliency> now);

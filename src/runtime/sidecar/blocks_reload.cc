@@ -61,10 +61,38 @@ Task<Result<>> Blocks::apply(std::shared_ptr<const reload::Snapshot> now, Cause 
   resources::Resources& before = shared_.settings.resources;
   say_changes(before.configurations, files.configurations);
   before.configurations = files.configurations;
+  if (now->configuration) {
+    OUT_CO_CHECK(co_await apply_configuration(*now->configuration));
+  }
   co_await apply_resiliencies(files.resiliencies);
   OUT_CO_CHECK(co_await apply_components(files.components, cause));
   co_await apply_endpoints(files.http_endpoints);
   apply_subscriptions(files.subscriptions);
+  co_return Result<>();
+}
+
+Task<Result<>> Blocks::apply_configuration(resources::Configuration now) {
+  resources::Configuration& current = shared_.settings.configuration;
+  if (now == current) co_return Result<>();
+  log.info("Received Configuration UPDATED event: ", now.name);
+  if (const auto late = waits_for_restart(current, now); !late.empty()) {
+    log.warn("Of the changes to the configuration these take effect after SIGHUP or a restart: ",
+             join(late, ", "));
+  }
+  current = std::move(now);
+  shared_.live = make_live(shared_.settings, shared_.reporter);
+  std::function<void(Worker&)> configure = [live = shared_.live](Worker& worker) {
+    worker.configure(*live);
+  };
+  co_await on_workers(std::move(configure));
+  secrets_->warn_of_idle_scopes();
+  say_missing_middlewares();
+  OUT_CO_CHECK(
+      co_await processor_.set_rules(current.denied_components, current.wasm_strict_sandbox));
+  if (!current.feature_enabled("HotReload")) {
+    log.info("Hot reloading disabled: files are not followed any more");
+    reloader_->stop();
+  }
   co_return Result<>();
 }
 

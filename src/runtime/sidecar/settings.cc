@@ -68,6 +68,15 @@ std::size_t limit_of(std::int64_t bytes) {
   return bytes <= 0 ? 0 : static_cast<std::size_t>(bytes);
 }
 
+/// Whether apps may be invoked by a header, which no route stands for.
+bool allows_invocation(const api::HttpAccess& access) {
+  api::Route route;
+  route.pattern = "/v1.0/invoke/{appId}/method/{method*}";
+  route.group = "invoke";
+  route.version = "v1";
+  return access.allows(route);
+}
+
 }  // namespace
 
 Result<Settings> load_settings(options::Options options) {
@@ -219,6 +228,7 @@ std::shared_ptr<const api::HttpApiSettings> http_api_settings(const Settings& se
       !public_only && settings.options.api_logging.value_or(configuration.api_logging.enabled);
   api->obfuscate_urls = configuration.api_logging.obfuscate_urls;
   api->omit_health_checks = configuration.api_logging.omit_health_checks;
+  api->invokes_by_header = allows_invocation(api->access);
   api->public_only = public_only;
   api->tracer = tracer;
   return api;

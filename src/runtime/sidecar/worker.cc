@@ -69,15 +69,17 @@ invoke::Service::Settings invoke_settings(const Shared& shared,
   return settings;
 }
 
-invoke::AccessCheck access_check(const access_control::AccessList& list,
+/// Empty without a list.
+invoke::AccessCheck access_check(std::shared_ptr<const access_control::AccessList> list,
                                  const telemetry::ServiceMetrics& metrics) {
-  return [&list, &metrics](const invoke::AccessQuestion& question) {
+  if (list == nullptr) return {};
+  return [list = std::move(list), &metrics](const invoke::AccessQuestion& question) {
     access_control::Call call;
     if (question.peer != nullptr) call.identity = question.peer->identity;
     call.operation = question.operation;
     call.verb = invoke::to_string(question.verb);
     call.proxied = question.proxied;
-    return list.check(call, metrics);
+    return list->check(call, metrics);
   };
 }
 
@@ -88,21 +90,12 @@ api::HttpFilter through(middleware::Pipeline& pipeline) {
   };
 }
 
-/// Whether apps may be invoked by a header, which no route stands for.
-bool allows_invocation(const api::HttpAccess& access) {
-  api::Route route;
-  route.pattern = "/v1.0/invoke/{appId}/method/{method*}";
-  route.group = "invoke";
-  route.version = "v1";
-  return access.allows(route);
-}
-
 secrets::Service::Settings secrets_settings(const Shared& shared,
                                             const resiliency::Policies& policies) {
   secrets::Service::Settings settings;
   settings.policies = &policies;
   settings.app_namespace = shared.settings.identity.app_namespace;
-  settings.scopes = shared.settings.configuration.secret_scopes;
+  settings.scopes = shared.live->secret_scopes;
   settings.metrics = &shared.metrics.component;
   return settings;
 }
@@ -127,13 +120,13 @@ jobs::Service::Settings jobs_settings(const Shared& shared) {
   return {identity.app_id, identity.app_namespace, &shared.metrics.component};
 }
 
-pubsub::Service::Settings pubsub_settings(const Shared& shared,
+pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer,
                                           const resiliency::Policies& policies) {
   pubsub::Service::Settings settings;
   settings.policies = &policies;
   settings.app_id = shared.settings.identity.app_id;
   settings.metrics = &shared.metrics.component;
-  settings.tracer = &shared.tracer;
+  settings.tracer = &tracer;
   return settings;
 }
 
@@ -161,22 +154,23 @@ std::shared_ptr<net::TlsContext> control_plane_tls(const Shared& shared, std::st
 
 Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
     : shared_(shared),
-      http_pipeline_(middlewares_, shared.settings.configuration.http_pipeline),
-      app_pipeline_(middlewares_, shared.settings.configuration.app_http_pipeline),
+      http_pipeline_(middlewares_, {}),
+      app_pipeline_(middlewares_, {}),
+      tracer_(shared.live->tracer),
       policies_(shared.policies),
       invoke_(invoke_settings(shared, policies_)),
       secrets_(secrets_settings(shared, policies_)),
       state_(state_settings(shared, policies_)),
-      pubsub_(pubsub_settings(shared, policies_)),
+      pubsub_(pubsub_settings(shared, tracer_, policies_)),
       outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),
       jobs_(jobs_settings(shared), scheduler_),
       actors_(actor_settings(shared, policies_), {placement_, scheduler_, state_, invoke_.peers()}),
-      http_(shared.http_settings, router_, shared.metrics),
-      public_http_(shared.public_settings, router_, shared.metrics),
-      api_gate_(shared.api_gate, shared.metrics),
-      internal_gate_(shared.internal_gate, shared.metrics),
+      http_(shared.live->http, router_, shared.metrics),
+      public_http_(shared.live->public_http, router_, shared.metrics),
+      api_gate_(shared.live->api_gate, shared.metrics),
+      internal_gate_(shared.live->internal_gate, shared.metrics),
       grpc_api_(service_options(shared.settings)),
       grpc_internal_(service_options(shared.settings)) {
   outbox_bridge_.connect(state_, outbox_);
@@ -184,22 +178,39 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
   placement_.set_listener(&actors_.life());
   scheduler_.set_actor_receiver(&actors_);
   invoke_.set_resolver(resolver);
-  if (!http_pipeline_.empty()) http_.set_filter(through(http_pipeline_));
-  if (shared.access) invoke_.set_access(access_check(*shared.access, shared.metrics.service));
+  configure(*shared.live);
   add_routes();
   add_methods();
 }
 
 Worker::~Worker() = default;
 
+void Worker::configure(const Live& live) {
+  http_.set_settings(live.http);
+  public_http_.set_settings(live.public_http);
+  api_gate_.set_settings(live.api_gate);
+  internal_gate_.set_settings(live.internal_gate);
+  invoke_.set_access(access_check(live.access, shared_.metrics.service));
+  secrets_.set_scopes(live.secret_scopes);
+  tracer_ = live.tracer;
+  http_pipeline_.set_handlers(live.http_pipeline);
+  app_pipeline_.set_handlers(live.app_http_pipeline);
+  // An empty one costs nothing when there is no filter.
+  http_.set_filter(http_pipeline_.empty() ? api::HttpFilter() : through(http_pipeline_));
+  filter_app();
+}
+
+void Worker::filter_app() {
+  if (!app_) return;
+  app_->set_filter(app_pipeline_.empty() ? app::Channel::Filter() : through(app_pipeline_));
+}
+
 void Worker::add_routes() {
   health::add_http_routes(router_, shared_.ready, shared_.outbound_ready,
                           shared_.settings.identity.app_id);
   metadata::add_http_routes(router_, shared_.metadata, shared_.shutdown);
   invoke::add_http_routes(router_, invoke_);
-  if (allows_invocation(shared_.http_settings->access)) {
-    http_.set_fallback(invoke::make_fallback(invoke_));
-  }
+  http_.set_fallback(invoke::make_fallback(invoke_));
   secrets::add_http_routes(router_, secrets_);
   state::add_http_routes(router_, state_);
   pubsub::add_http_routes(router_, pubsub_);
@@ -230,7 +241,7 @@ Result<> Worker::open_app() {
   auto options = channel_options(shared_.settings.options);
   options.metrics = &shared_.metrics;
   OUT_TRY(app_, app::make_channel(std::move(options), shared_.gate));
-  if (!app_pipeline_.empty()) app_->set_filter(through(app_pipeline_));
+  filter_app();
   subscriber_.set_app(app_.get());
   invoke_.set_app(app_.get());
   jobs_.set_app(app_.get());

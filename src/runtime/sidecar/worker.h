@@ -22,6 +22,7 @@
 #include "runtime/scheduler/service.h"
 #include "runtime/secrets/service.h"
 #include "runtime/security/access_list.h"
+#include "runtime/sidecar/live.h"
 #include "runtime/sidecar/outbox_bridge.h"
 #include "runtime/sidecar/settings.h"
 #include "runtime/state/service.h"
@@ -30,7 +31,9 @@
 
 namespace outrigger::runtime {
 
-/// What the workers of all loops share. Everything in it is thread-safe or immutable.
+/// What the workers of all loops share. Everything in it is thread-safe or immutable, but for what
+/// follows the files: loop 0 changes the settings' resources and configuration, the policies and
+/// `live`, of which workers have copies.
 struct Shared {
   Shared(Settings loaded, Loops& loops, tracing::Exporters exporters)
       : settings(std::move(loaded)),
@@ -38,14 +41,9 @@ struct Shared {
         actor_metrics(metrics.registry()),
         resiliency_metrics(metrics.registry()),
         policies(settings.resources.resiliencies, &resiliency_metrics),
-        access(access_list(settings)),
         gate(settings.options.app.concurrency_max),
         reporter(tracing::make_reporter(loops, std::move(exporters), metrics.registry())),
-        tracer(make_tracer(settings.configuration, reporter)),
-        http_settings(http_api_settings(settings, tracer, false)),
-        public_settings(http_api_settings(settings, tracer, true)),
-        api_gate(grpc_gate_settings(settings, tracer, false)),
-        internal_gate(grpc_gate_settings(settings, tracer, true)) {}
+        live(make_live(settings, reporter)) {}
 
   Settings settings;
   /// Of mutual TLS, once the sidecar has its identity; nullptr without.
@@ -54,8 +52,6 @@ struct Shared {
   actors::ActorMetrics actor_metrics;
   resiliency::Metrics resiliency_metrics;
   resiliency::Policies policies;
-  /// nullopt: every application may call this one.
-  std::optional<access_control::AccessList> access;
   actors::Streams actor_streams;
   app::Gate gate;
   Readiness ready;
@@ -64,9 +60,8 @@ struct Shared {
   metadata::Shutdown shutdown;
   /// nullptr: no spans are exported.
   std::shared_ptr<tracing::Reporter> reporter;
-  telemetry::Tracer tracer;
-  std::shared_ptr<const api::HttpApiSettings> http_settings, public_settings;
-  std::shared_ptr<const api::GrpcGateSettings> api_gate, internal_gate;
+  /// What workers begin with.
+  std::shared_ptr<const Live> live;
 };
 
 /// TLS with a service of the control plane, "dapr-placement"; nullptr without mutual TLS.
@@ -86,6 +81,7 @@ class Worker {
   Task<void> close();
 
   /// For calls from now on.
+  void configure(const Live& live);
   void set_policies(const resiliency::Policies& policies) { policies_ = policies; }
 
   [[nodiscard]] app::Channel* app() noexcept { return app_.get(); }
@@ -107,12 +103,14 @@ class Worker {
  private:
   void add_routes();
   void add_methods();
+  void filter_app();
 
   Shared& shared_;
   middleware::Store middlewares_;
   middleware::Pipeline http_pipeline_;
   middleware::Pipeline app_pipeline_;
   std::unique_ptr<app::Channel> app_;
+  telemetry::Tracer tracer_;
   resiliency::Policies policies_;
   invoke::Service invoke_;
   secrets::Service secrets_;

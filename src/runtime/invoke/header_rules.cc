@@ -112,6 +112,12 @@ bool nominated(const std::vector<std::string_view>& tokens, std::string_view nam
   return std::ranges::any_of(tokens, [&](std::string_view token) { return iequals(token, name); });
 }
 
+/// What sidecars say themselves: no client can have it left out by naming it in its Connection.
+bool is_of_sidecars(std::string_view name) noexcept {
+  return starts_with_fold(name, kPrefix) || starts_with_fold(name, "x-forwarded-") ||
+         iequals(name, "forwarded");
+}
+
 /// The names that Connection fields declare to be the connection's own.
 template <class Fields>
 std::vector<std::string_view> connection_tokens(const Fields& fields) {
@@ -165,7 +171,7 @@ net::Headers http_headers(std::span<const Field> metadata) {
     }
     if (is_binary(field.name) || iequals(field.name, "content-type") ||
         iequals(field.name, "content-length") || is_hop_by_hop(field.name) ||
-        (!tokens.empty() && nominated(tokens, field.name))) {
+        (!tokens.empty() && !is_of_sidecars(field.name) && nominated(tokens, field.name))) {
       continue;
     }
     add_for_http(headers, field.name, field.value);

@@ -52,6 +52,17 @@ TEST(HttpApplication, GetsNoHeaderOfTheCallersConnection) {
             "X-Yours: 2\nbaggage: a=1\nContent-Type: text/plain\n");
 }
 
+TEST(HttpApplication, IsToldByItsSidecarWhateverAConnectionNames) {
+  RequestView request;
+  request.metadata = {{"Connection", "dapr-caller-app-id, forwarded, x-forwarded-for, x-mine"},
+                      {"X-Mine", "1"},
+                      {"Forwarded", "for=a"},
+                      {"X-Forwarded-For", "a"},
+                      {"Dapr-Caller-App-Id", "caller"}};
+  EXPECT_EQ(listed(http_request_headers(request, {})),
+            "Forwarded: for=a\nX-Forwarded-For: a\nDapr-Caller-App-Id: caller\n");
+}
+
 TEST(HttpApplication, SeesTheReservedNamesOfGrpcWithAPrefix) {
   RequestView request;
   request.type_url = "t";

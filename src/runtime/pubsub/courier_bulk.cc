@@ -92,7 +92,7 @@ Task<void> Courier::sort_entry(Bulk* bulk, std::size_t index) {
 }
 
 Task<void> Courier::deliver_group(Bulk* bulk, std::string path, std::vector<std::size_t> indices) {
-  BulkDelivery delivery{{}, name(), bulk->topic, path, bulk->message.metadata};
+  BulkDelivery delivery{{}, name(), bulk->topic, path, bulk->message.metadata, {}};
   delivery.items.reserve(indices.size());
   std::vector<std::optional<EventSpan>> spans;
   spans.reserve(indices.size());
@@ -100,6 +100,8 @@ Task<void> Courier::deliver_group(Bulk* bulk, std::string path, std::vector<std:
     const auto& event = bulk->events[index];
     delivery.items.push_back({bulk->message.entries[index], event ? &*event : nullptr});
     spans.push_back(event ? std::optional(span_of(*event)) : std::nullopt);
+    // The last one that has a trace, as upstream.
+    if (event && spans.back()->context().valid()) delivery.trace = spans.back()->context();
   }
   const auto started = Clock::now();
   std::vector<Answer> answers = co_await attempt_bulk(std::move(delivery));

@@ -264,7 +264,7 @@ class HttpPostman final : public Postman {
   Task<std::vector<Answer>> deliver_bulk(BulkDelivery delivery) override {
     const std::size_t count = delivery.items.size();
     auto request = make_request(delivery.path, bulk_body(delivery), "application/json",
-                                delivery.metadata, telemetry::TraceContext());
+                                delivery.metadata, delivery.trace);
     std::string name(delivery.path);
     auto response = co_await runtime::app::http_counted(app_, std::move(name), std::move(request));
     if (!response) {

@@ -62,6 +62,8 @@ struct BulkDelivery {
   std::string_view topic;
   std::string_view path;
   const Properties& metadata;
+  /// Of one of the events: there is but one for a request.
+  telemetry::TraceContext trace;
 };
 
 /// Hands events to the application, on one loop. Calls may overlap.

@@ -108,10 +108,10 @@ class GrpcPostman final : public Postman {
     std::vector<std::optional<Answer>> answers(delivery.items.size());
     const std::string message = bulk_message(delivery, answers);
     auto reply = co_await app_.grpc(std::string(kOnBulkEvent), message,
-                                    options_of(delivery.metadata, telemetry::TraceContext()));
+                                    options_of(delivery.metadata, delivery.trace));
     if (reply && reply->status.code == Code::unimplemented) {
       reply = co_await app_.grpc(std::string(kOnBulkEventAlpha), message,
-                                 options_of(delivery.metadata, telemetry::TraceContext()));
+                                 options_of(delivery.metadata, delivery.trace));
     }
     rt::TopicEventBulkResponse response;
     std::optional<Answer> for_all;

@@ -108,7 +108,7 @@ class BulkDeliveries {
   }
 
   Task<rs::Outcome> once() {
-    BulkDelivery delivery{{}, all_.pubsub_name, all_.topic, all_.path, all_.metadata};
+    BulkDelivery delivery{{}, all_.pubsub_name, all_.topic, all_.path, all_.metadata, all_.trace};
     for (const std::size_t index : left_) delivery.items.push_back(all_.items[index]);
     auto answers = co_await postman_.deliver_bulk(std::move(delivery));
     OUT_ASSERT(answers.size() == left_.size());

@@ -134,7 +134,7 @@ TEST_F(PubsubUnderPolicy, OnlyEventsThatFailedAreDeliveredAgain) {
   postman.script["b"] = {failed(503)};
   postman.script["c"] = {Answer{Answer::Outcome::drop, "", {}, {}}};
   const auto request = three_entries();
-  BulkDelivery delivery{{}, "pubsub", "orders", "/in", none};
+  BulkDelivery delivery{{}, "pubsub", "orders", "/in", none, {}};
   for (const auto& entry : request.entries) delivery.items.push_back({entry, nullptr});
   const auto answers = run_on(loop, deliver_bulk_under(inbound(), postman, delivery));
   EXPECT_EQ(postman.attempts, (std::vector<std::string>{"a", "b", "c", "b"}));

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/json.h"
+#include "base/strings.h"
 
 namespace outrigger::runtime::tracing {
 namespace {
@@ -51,14 +52,14 @@ void write_tags(json::Writer& writer, const FinishedSpan& span, const Resource& 
     tags["otel.status_code"] = "ERROR";
     tags["error"] = span.status_message;
   }
-  tags["otel.library.name"] = kScopeName;
+  tags["otel.scope.name"] = kScopeName;
   writer.key("tags").begin_object();
   for (const auto& [key, value] : tags) writer.member(key, value);
   writer.end_object();
 }
 
 void write_endpoint(json::Writer& writer, std::string_view key, std::string_view service) {
-  writer.key(key).begin_object().member("serviceName", service).end_object();
+  writer.key(key).begin_object().member("serviceName", to_lower(service)).end_object();
 }
 
 }  // namespace
@@ -76,7 +77,8 @@ void append_zipkin_json(std::string& out, const FinishedSpan& span, const Resour
     parent.span_id = span.parent_span_id;
     writer.member("parentId", telemetry::span_id_text(parent));
   }
-  if (!span.name.empty()) writer.member("name", span.name);
+  // Zipkin keeps names in lower case.
+  if (!span.name.empty()) writer.member("name", to_lower(span.name));
   if (const auto kind = kind_name(span.kind); !kind.empty()) writer.member("kind", kind);
   write_endpoint(writer, "localEndpoint", resource.service_name());
   if (const auto remote = remote_name(span); !remote.empty()) {

@@ -26,10 +26,10 @@ TEST(ZipkinJson, ASpanHasTheFieldsOfVersion2) {
   const auto expected = nlohmann::json::parse(R"({
     "timestamp": 1700000000123456, "duration": 876543,
     "traceId": "0af7651916cd43dd8448eb211c80319c", "id": "b7ad6b7169203331",
-    "parentId": "0001020304050607", "name": "CallLocal/callee/echo", "kind": "CLIENT",
+    "parentId": "0001020304050607", "name": "calllocal/callee/echo", "kind": "CLIENT",
     "localEndpoint": {"serviceName": "shop"}, "remoteEndpoint": {"serviceName": "callee"},
     "tags": {"dapr.protocol": "http", "net.peer.name": "callee", "service.name": "shop",
-             "otel.library.name": "dapr-diagnostics"}})");
+             "otel.scope.name": "dapr-diagnostics"}})");
   EXPECT_EQ(decode(make_span("CallLocal/callee/echo")), expected);
 }
 

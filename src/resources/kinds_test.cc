@@ -133,10 +133,16 @@ spec:
       constant: {policy: constant, duration: 5, maxRetries: 0}
     circuitBreakers:
       cb: {maxRequests: 2, interval: 8s, timeout: 45s, trip: consecutiveFailures > 8}
+    limits:
+      few: {maxConcurrency: 7, requestsPerSecond: 2.5, burst: 10}
+      one: {requestsPerSecond: 0.5}
+    ejections:
+      soon: {failures: 2, duration: 5s, maxPercent: 30}
+      usual: {}
   targets:
     apps:
       appB: {timeout: fast, retry: backoff, circuitBreaker: cb}
-      appC: {circuitBreakerCacheSize: 7}
+      appC: {circuitBreakerCacheSize: 7, limit: few, ejection: soon}
     actors:
       myActor: {retry: backoff, circuitBreaker: cb, circuitBreakerScope: both}
       other: {timeout: long, circuitBreakerScope: nonsense}
@@ -168,6 +174,15 @@ spec:
   EXPECT_EQ(resiliency->apps.at("appB").policies.circuit_breaker, "cb");
   EXPECT_EQ(resiliency->apps.at("appB").circuit_breaker_cache_size, 100);
   EXPECT_EQ(resiliency->apps.at("appC").circuit_breaker_cache_size, 7);
+  EXPECT_EQ(resiliency->limits.at("few"),
+            (LimitPolicy{.max_concurrency = 7, .requests_per_second = 2.5, .burst = 10}));
+  EXPECT_EQ(resiliency->limits.at("few").burst_size(), 10);
+  EXPECT_EQ(resiliency->limits.at("one").burst_size(), 1);
+  EXPECT_EQ(resiliency->ejections.at("soon"),
+            (EjectionPolicy{.failures = 2, .duration = 5s, .max_percent = 30}));
+  EXPECT_EQ(resiliency->ejections.at("usual"), EjectionPolicy());
+  EXPECT_EQ(resiliency->apps.at("appC").limit, "few");
+  EXPECT_EQ(resiliency->apps.at("appC").ejection, "soon");
   EXPECT_EQ(resiliency->actors.at("myActor").circuit_breaker_scope, ActorTarget::Scope::both);
   EXPECT_EQ(resiliency->actors.at("myActor").circuit_breaker_cache_size, 5000);
   EXPECT_EQ(resiliency->actors.at("other").policies.timeout, "long");
@@ -196,6 +211,13 @@ TEST(Resiliency, MalformedPoliciesAreNamedWithTheirPlaces) {
         << codes;
   }
   EXPECT_NE(resiliency_failure("spec: {policies: {timeouts: {t: 9223372036854775807}}}"), "");
+  for (const std::string policy :
+       {"limits: {l: {}}", "limits: {l: {requestsPerSecond: -1}}",
+        "limits: {l: {requestsPerSecond: nan}}", "limits: {l: {maxConcurrency: -1}}",
+        "ejections: {e: {failures: 0}}", "ejections: {e: {maxPercent: 101}}",
+        "ejections: {e: {duration: 0s}}", "ejections: {e: {duration: 25h}}"}) {
+    EXPECT_NE(resiliency_failure("spec: {policies: {" + policy + "}}"), "") << policy;
+  }
 }
 
 }  // namespace

@@ -92,6 +92,47 @@ void read_circuit_breaker(const Field& field, CircuitBreakerPolicy& out) {
   field["trip"].read(out.trip);
 }
 
+// Of the numbers that a policy of ours has.
+constexpr std::int32_t kCountMax = 1'000'000'000;
+
+void read_count(const Field& field, std::int32_t least, std::int32_t most, std::int32_t& out) {
+  std::int32_t number = out;
+  field.read(number);
+  if (number < least || number > most) {
+    return field.problem("must be from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  out = number;
+}
+
+void read_limit(const Field& field, LimitPolicy& out) {
+  if (!field.is_map()) return;
+  read_count(field["maxConcurrency"], 0, kCountMax, out.max_concurrency);
+  read_count(field["burst"], 0, kCountMax, out.burst);
+  std::string rate;
+  field["requestsPerSecond"].read(rate);
+  if (!rate.empty()) {
+    const auto number = parse_double(rate);
+    if (!number || !(*number > 0) || *number > kCountMax) {
+      return field["requestsPerSecond"].problem("must be a number above 0, up to 1000000000");
+    }
+    out.requests_per_second = *number;
+  }
+  if (out.max_concurrency == 0 && out.requests_per_second == 0) {
+    field.problem("must have a maxConcurrency or requestsPerSecond");
+  }
+}
+
+void read_ejection(const Field& field, EjectionPolicy& out) {
+  if (!field.is_map()) return;
+  read_count(field["failures"], 1, kCountMax, out.failures);
+  read_count(field["maxPercent"], 1, 100, out.max_percent);
+  read_duration(field["duration"], out.duration);
+  constexpr auto kLongest = std::chrono::hours(24);
+  if (out.duration <= nanoseconds(0) || out.duration > kLongest) {
+    field["duration"].problem("must be above 0, up to 24h");
+  }
+}
+
 void read_names(const Field& field, PolicyNames& out) {
   if (!field.is_map()) return;
   field["timeout"].read(out.timeout);
@@ -109,6 +150,9 @@ void read_cache_size(const Field& field, std::int32_t& out) {
 void read_app(const Field& field, AppTarget& out) {
   read_names(field, out.policies);
   read_cache_size(field["circuitBreakerCacheSize"], out.circuit_breaker_cache_size);
+  if (!field.is_map()) return;
+  field["limit"].read(out.limit);
+  field["ejection"].read(out.ejection);
 }
 
 void read_actor(const Field& field, ActorTarget& out) {
@@ -163,6 +207,8 @@ Result<Resiliency> parse_resiliency(const yaml::Node& document, Report& report) 
       read_named(policies["timeouts"], resiliency.timeouts, read_timeout);
       read_named(policies["retries"], resiliency.retries, read_retry);
       read_named(policies["circuitBreakers"], resiliency.circuit_breakers, read_circuit_breaker);
+      read_named(policies["limits"], resiliency.limits, read_limit);
+      read_named(policies["ejections"], resiliency.ejections, read_ejection);
     }
     if (const Field targets = spec["targets"]; targets.is_map()) {
       read_named(targets["apps"], resiliency.apps, read_app);

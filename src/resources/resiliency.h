@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -55,6 +56,33 @@ struct CircuitBreakerPolicy {
   bool operator==(const CircuitBreakerPolicy&) const = default;
 };
 
+/// How much an application may be asked by invocation; ours, upstream passes over it.
+struct LimitPolicy {
+  /// Calls that run at once; 0: any number.
+  std::int32_t max_concurrency = 0;
+  /// 0: any number.
+  double requests_per_second = 0;
+  /// As many may come at once before the rate counts; 0: as many as in a second, at least one.
+  std::int32_t burst = 0;
+
+  bool operator==(const LimitPolicy&) const = default;
+  [[nodiscard]] double burst_size() const noexcept {
+    return burst > 0 ? static_cast<double>(burst) : std::max(1.0, requests_per_second);
+  }
+};
+
+/// When a replica of an application is passed over for a while; ours, too.
+struct EjectionPolicy {
+  /// In a row.
+  std::int32_t failures = 5;
+  /// The first time; the n-th time in a row takes n times as long, up to ten.
+  std::chrono::nanoseconds duration = std::chrono::seconds(30);
+  /// Of the replicas that were called lately, so many percent may be out at once.
+  std::int32_t max_percent = 50;
+
+  bool operator==(const EjectionPolicy&) const = default;
+};
+
 /// Names of policies; empty: none.
 struct PolicyNames {
   std::string timeout, retry, circuit_breaker;
@@ -67,6 +95,8 @@ struct AppTarget {
 
   PolicyNames policies;
   std::int32_t circuit_breaker_cache_size = kCacheSize;
+  /// Names of policies; empty: none.
+  std::string limit, ejection;
 
   bool operator==(const AppTarget&) const = default;
 };
@@ -102,6 +132,8 @@ struct Resiliency {
   std::map<std::string, std::chrono::nanoseconds> timeouts;
   std::map<std::string, RetryPolicy> retries;
   std::map<std::string, CircuitBreakerPolicy> circuit_breakers;
+  std::map<std::string, LimitPolicy> limits;
+  std::map<std::string, EjectionPolicy> ejections;
   std::map<std::string, AppTarget> apps;
   std::map<std::string, ActorTarget> actors;
   std::map<std::string, ComponentTarget> components;

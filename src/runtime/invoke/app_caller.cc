@@ -1,5 +1,6 @@
 #include "runtime/invoke/app_caller.h"
 
+#include "base/json.h"
 #include "base/strings.h"
 #include "net/uri.h"
 #include "runtime/invoke/chunks.h"
@@ -9,6 +10,7 @@
 namespace outrigger::runtime::invoke {
 namespace {
 
+constexpr int kTooManyRequests = 429;
 constexpr std::string_view kOnInvoke = "/dapr.proto.runtime.v1.AppCallback/OnInvoke";
 
 std::string base_of(const app::Channel& channel) {
@@ -111,6 +113,11 @@ Result<net::Request> http_request(const RequestView& request,
   return out;
 }
 
+std::string over_limit_text(std::string_view app_id, Duration wait) {
+  return "the limit of app " + std::string(app_id) + " is reached; ask again in " +
+         std::to_string(resiliency::retry_after_seconds(wait)) + " s";
+}
+
 Reply reply_of(net::Response response) {
   Reply reply;
   reply.status = response.status;
@@ -142,7 +149,52 @@ Result<AppCaller::Prepared> AppCaller::prepare(const RequestView& request,
   return prepared;
 }
 
+void AppCaller::limit_by(const resiliency::Policies& policies, std::string app_id) {
+  policies_ = &policies;
+  app_id_ = std::move(app_id);
+}
+
+std::shared_ptr<resiliency::Limit> AppCaller::limit() const {
+  return policies_ == nullptr ? nullptr : policies_->limit(app_id_);
+}
+
+Reply AppCaller::refusal(Duration wait) const {
+  const std::string seconds = std::to_string(resiliency::retry_after_seconds(wait));
+  Reply reply;
+  reply.headers.add("retry-after", seconds);
+  const std::string why = over_limit_text(app_id_, wait);
+  if (is_grpc()) {
+    reply.status = static_cast<int>(Code::resource_exhausted);
+    reply.status_message = why;
+    return reply;
+  }
+  reply.status = kTooManyRequests;
+  reply.content_type = "application/json";
+  json::Writer writer(reply.body.whole);
+  writer.begin_object().member("errorCode", "ERR_TOO_MANY_REQUESTS").member("message", why);
+  writer.end_object();
+  return reply;
+}
+
+Task<Result<Reply>> AppCaller::call_limited(std::shared_ptr<resiliency::Limit> limit,
+                                            Prepared request, net::Body body) {
+  auto pass = limit->enter(std::chrono::steady_clock::now());
+  if (!pass) {
+    if (body.stream) body.stream->close();
+    co_return refusal(pass.error());
+  }
+  if (channel_->is_grpc()) {
+    auto reply = co_await call_grpc(std::move(request), std::move(body));
+    co_return reply;
+  }
+  auto reply = co_await call_http(std::move(request), std::move(body));
+  co_return reply;
+}
+
 Task<Result<Reply>> AppCaller::call(Prepared request, net::Body body) {
+  if (auto limit = this->limit()) {
+    return call_limited(std::move(limit), std::move(request), std::move(body));
+  }
   // Not a coroutine of its own: the hot path has one frame less.
   if (channel_->is_grpc()) return call_grpc(std::move(request), std::move(body));
   return call_http(std::move(request), std::move(body));

@@ -5,6 +5,7 @@
 #include "runtime/app/channel.h"
 #include "runtime/invoke/header_rules.h"
 #include "runtime/invoke/message.h"
+#include "runtime/resiliency/policies.h"
 #include "runtime/telemetry/runtime_metrics.h"
 
 namespace outrigger::runtime::invoke {
@@ -21,6 +22,8 @@ namespace outrigger::runtime::invoke {
 [[nodiscard]] Result<net::Request> http_request(const RequestView& request,
                                                 std::optional<std::uint64_t> content_length,
                                                 const TraceContext& trace, std::string_view base);
+/// Why a call was not let in (resiliency::Limit).
+[[nodiscard]] std::string over_limit_text(std::string_view app_id, Duration wait);
 /// An HTTP answer as a reply.
 [[nodiscard]] Reply reply_of(net::Response response);
 
@@ -47,16 +50,26 @@ class AppCaller {
   [[nodiscard]] Result<Prepared> prepare(const RequestView& request,
                                          std::optional<std::uint64_t> content_length,
                                          const TraceContext& trace) const;
-  /// What the application answers, whatever its status. An error means that it did not answer.
+  /// What the application answers, whatever its status; 429 or RESOURCE_EXHAUSTED in its place
+  /// where its limit is reached. An error means that it did not answer.
   Task<Result<Reply>> call(Prepared request, net::Body body);
+  /// The application's limits are those of `policies`, which must outlive this object.
+  void limit_by(const resiliency::Policies& policies, std::string app_id);
+  /// The limit as it is now; nullptr: none.
+  [[nodiscard]] std::shared_ptr<resiliency::Limit> limit() const;
 
  private:
   Task<Result<Reply>> call_http(Prepared request, net::Body body);
   Task<Result<Reply>> call_grpc(Prepared request, net::Body body);
+  Task<Result<Reply>> call_limited(std::shared_ptr<resiliency::Limit> limit, Prepared request,
+                                   net::Body body);
+  [[nodiscard]] Reply refusal(Duration wait) const;
 
   app::Channel* channel_ = nullptr;
   const telemetry::RuntimeMetrics& metrics_;
   std::string base_;
+  const resiliency::Policies* policies_ = nullptr;
+  std::string app_id_;
 };
 
 }  // namespace outrigger::runtime::invoke

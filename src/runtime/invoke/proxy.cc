@@ -150,6 +150,16 @@ Task<Result<net::Response>> Proxy::to_own_app(std::shared_ptr<Call> call, net::R
   if (channel == nullptr || !takes_grpc(*channel)) {
     co_return fail(Code::unavailable, "the application does not speak gRPC");
   }
+  const auto limit = service_.app().limit();
+  std::optional<resiliency::Limit::Pass> pass;
+  if (limit != nullptr) {
+    auto entered = limit->enter(std::chrono::steady_clock::now());
+    if (!entered) {
+      co_return fail(Code::resource_exhausted,
+                     over_limit_text(service_.identity().app_id, entered.error()));
+    }
+    pass.emplace(*std::move(entered));
+  }
   request.target = *std::move(method);
   request.headers.remove(kApiToken);
   request.authority.clear();
@@ -183,6 +193,10 @@ Task<Result<net::Response>> Proxy::to_sidecar(peers::Target target, net::Request
     auto response = co_await service_.peers().send(target, address, std::move(request));
     const Duration elapsed = std::chrono::steady_clock::now() - started;
     const Status status = status_now(response);
+    if (const auto outliers = service_.policies().outliers(target.app_id)) {
+      outliers->record(address, resiliency::speaks_against_replica(status.code),
+                       std::chrono::steady_clock::now());
+    }
     metrics.invocation_response_received(target.app_id, static_cast<int>(status.code), type,
                                          elapsed);
     if (response || status.code != Code::unavailable) co_return response;

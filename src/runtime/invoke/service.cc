@@ -32,6 +32,13 @@ bool has_failed(const Reply& reply) noexcept {
   return reply.is_http() ? reply.status < 200 || reply.status > 399 : reply.status != 0;
 }
 
+// Whether another replica might have done better.
+bool is_replicas_fault(const Result<Reply>& reply) noexcept {
+  if (!reply) return resiliency::speaks_against_replica(reply.error().code());
+  if (reply->is_http()) return reply->status >= 500;
+  return resiliency::speaks_against_replica(static_cast<Code>(reply->status));
+}
+
 }  // namespace
 
 Service::Service(Settings settings)
@@ -46,7 +53,13 @@ Service::Service(Settings settings)
       outside_(*settings_.metrics),
       endpoints_(std::make_shared<const Endpoints>()),
       api_fallback_(std::make_unique<Proxy>(*this, Proxy::Server::api)),
-      internal_fallback_(std::make_unique<InternalCalls>(*this)) {}
+      internal_fallback_(std::make_unique<InternalCalls>(*this)) {
+  app_.limit_by(policies_, settings_.identity.app_id);
+  peers_.set_avoided([this](const peers::Target& target, std::string_view address) {
+    const auto outliers = policies_.outliers(target.app_id);
+    return outliers != nullptr && outliers->ejected(address, Loop::current().now());
+  });
+}
 
 Service::~Service() = default;
 
@@ -225,6 +238,9 @@ Task<Result<Reply>> Service::attempt(peers::Target target, Outgoing& outgoing) {
   metrics.invocation_request_sent(target.app_id, ServiceMetrics::CallType::unary);
   const TimePoint started = std::chrono::steady_clock::now();
   auto reply = co_await remote_.call(target, address, outgoing);
+  if (const auto outliers = policies_.outliers(target.app_id)) {
+    outliers->record(address, is_replicas_fault(reply), std::chrono::steady_clock::now());
+  }
   if (reply) {
     metrics.invocation_response_received(target.app_id, reply->status,
                                          ServiceMetrics::CallType::unary,

@@ -9,6 +9,8 @@ namespace {
 using components::nameresolution::ResolveRequest;
 
 constexpr Duration kCacheTime = std::chrono::seconds(20);
+// How often a resolver is asked for another address than one that is avoided.
+constexpr int kTurnsMax = 16;
 constexpr int kEmptyAnswersMax = 5;
 constexpr Duration kEmptyAnswerPause = std::chrono::milliseconds(100);
 // As grpc-go's channels go idle.
@@ -36,6 +38,7 @@ struct Peers::Impl {
   };
   Options options;
   Resolver* resolver = nullptr;
+  Avoided avoided;
   net::Client client;
   // Of resolvers that tell all addresses of an app.
   std::unordered_map<std::string, Known> known;
@@ -47,28 +50,52 @@ struct Peers::Impl {
     request.port = options.internal_port;
     return request;
   }
-  static const std::string& pick(const std::vector<std::string>& addresses) {
-    return addresses[fast_random_below(addresses.size())];
+  bool avoids(const Target& target, std::string_view address) const {
+    return avoided && avoided(target, address);
   }
+  const std::string& pick(const Target& target, const std::vector<std::string>& addresses) const;
+  std::optional<std::string> resolve_now(const Target& target) const;
   Task<Result<std::string>> locate_among_many(Target target);
 };
+
+// From a random one on the first that is not avoided, or that random one.
+const std::string& Peers::Impl::pick(const Target& target,
+                                     const std::vector<std::string>& addresses) const {
+  const std::size_t begin = fast_random_below(addresses.size());
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
+    const std::string& address = addresses[(begin + i) % addresses.size()];
+    if (!avoids(target, address)) return address;
+  }
+  return addresses[begin];
+}
+
+// Resolvers of one address give another one in turn if they know some.
+std::optional<std::string> Peers::Impl::resolve_now(const Target& target) const {
+  auto address = resolver->resolve_now(request_for(target));
+  for (int i = 0; i < kTurnsMax && address && avoids(target, *address); ++i) {
+    address = resolver->resolve_now(request_for(target));
+  }
+  return address;
+}
 
 Peers::Peers(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Peers::~Peers() = default;
 
 void Peers::set_resolver(Resolver* resolver) noexcept { impl_->resolver = resolver; }
 
+void Peers::set_avoided(Avoided avoided) noexcept { impl_->avoided = std::move(avoided); }
+
 std::optional<std::string> Peers::locate_now(const Target& target) {
   Resolver* const resolver = impl_->resolver;
   if (resolver == nullptr) return std::nullopt;
-  if (resolver->multi() == nullptr) return resolver->resolve_now(impl_->request_for(target));
+  if (resolver->multi() == nullptr) return impl_->resolve_now(target);
   const auto found = impl_->known.find(cache_key(target));
   if (found == impl_->known.end()) return std::nullopt;
   if (found->second.until <= Loop::current().now()) {
     impl_->known.erase(found);
     return std::nullopt;
   }
-  return Impl::pick(found->second.addresses);
+  return impl_->pick(target, found->second.addresses);
 }
 
 Task<Result<std::string>> Peers::Impl::locate_among_many(Target target) {
@@ -76,7 +103,7 @@ Task<Result<std::string>> Peers::Impl::locate_among_many(Target target) {
   auto addresses = co_await resolver->multi()->resolve_many(std::move(request));
   if (!addresses) co_return std::unexpected(std::move(addresses).error());
   if (addresses->empty()) co_return std::string();
-  std::string chosen = pick(*addresses);
+  std::string chosen = pick(target, *addresses);
   Known& entry = known[cache_key(target)];
   entry.addresses = *std::move(addresses);
   entry.until = Loop::current().now() + kCacheTime;

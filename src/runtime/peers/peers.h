@@ -46,6 +46,10 @@ class Peers {
   /// Of this loop; must outlive the peers. Until it is set no app can be found.
   void set_resolver(Resolver* resolver) noexcept;
 
+  /// Addresses that are only given if there is no other.
+  using Avoided = std::function<bool(const Target& target, std::string_view address)>;
+  void set_avoided(Avoided avoided) noexcept;
+
   /// "host:port" of a sidecar of the app, if that is known already.
   [[nodiscard]] std::optional<std::string> locate_now(const Target& target);
   /// The same, asking the resolver. Its errors have upstream's words; no address at all, after

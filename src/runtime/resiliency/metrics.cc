@@ -8,6 +8,8 @@ std::string_view to_string(Target::Policy policy) {
     case Target::Policy::timeout: return "timeout";
     case Target::Policy::retry: return "retry";
     case Target::Policy::circuit_breaker: return "circuitbreaker";
+    case Target::Policy::limit: return "limit";
+    case Target::Policy::ejection: return "ejection";
   }
   return "";
 }

@@ -13,7 +13,8 @@ class Metrics;
 /// metrics it counts nothing.
 class Target {
  public:
-  enum class Policy : std::uint8_t { timeout, retry, circuit_breaker };
+  /// The last two are ours.
+  enum class Policy : std::uint8_t { timeout, retry, circuit_breaker, limit, ejection };
 
   Target() = default;
   /// `target`: "app_orders", "actor_Cart", "Statestore_mystore". `flow`: "inbound" or "outbound".

@@ -4,6 +4,7 @@
 #include <map>
 #include <shared_mutex>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/strings.h"
 #include "runtime/resiliency/breakers.h"
@@ -94,6 +95,11 @@ struct Policies::Impl {
   Named<RetryPolicy> retries;
   Named<Breaker::Settings> breaker_templates;
   Named<resources::CircuitBreakerPolicy> breaker_policies;
+  Named<resources::LimitPolicy> limit_policies;
+  Named<resources::EjectionPolicy> ejection_policies;
+  /// By app.
+  Named<std::shared_ptr<Limit>> limits;
+  Named<std::shared_ptr<Outliers>> outliers;
   Named<resources::AppTarget> apps;
   Named<resources::ActorTarget> actors;
   Named<resources::ComponentTarget> components;
@@ -110,6 +116,8 @@ struct Policies::Impl {
   void add_retry(const std::string& name, const RetryPolicy& policy);
 
   void find_defaults();
+  void make_limits();
+  void make_outliers();
   PolicyNames defaults(std::initializer_list<std::string> levels) const;
   Breakers& breakers_of(const std::string& target, std::int32_t kept_max) const;
   std::shared_ptr<Breaker> breaker(const Wanted& wanted) const;
@@ -146,6 +154,10 @@ void Policies::Impl::add(resources::Resiliency document) {
     }
     breaker_templates.insert_or_assign(name, *std::move(settings));
     breaker_policies.insert_or_assign(name, policy);
+  }
+  for (auto& [name, limit] : document.limits) limit_policies.insert_or_assign(name, limit);
+  for (auto& [name, ejection] : document.ejections) {
+    ejection_policies.insert_or_assign(name, ejection);
   }
   for (auto& [name, target] : document.apps) apps.insert_or_assign(name, target);
   for (auto& [name, target] : document.actors) actors.insert_or_assign(name, target);
@@ -189,6 +201,14 @@ void Policies::Impl::inherit(const Impl& predecessor) {
     const auto* now = find(breaker_policies, name);
     return before != nullptr && now != nullptr && *before == *now;
   };
+  const auto inherit_equal = [](auto& mine, const auto& theirs) {
+    for (auto& [app, each] : mine) {
+      const auto* before = find(theirs, app);
+      if (before != nullptr && (*before)->policy() == each->policy()) each = *before;
+    }
+  };
+  inherit_equal(limits, predecessor.limits);
+  inherit_equal(outliers, predecessor.outliers);
   const std::shared_lock lock(predecessor.mutex);
   for (const auto& [target, known] : predecessor.breakers) {
     auto inherited = std::make_unique<Breakers>(known->kept_max());
@@ -208,6 +228,38 @@ void Policies::Impl::find_defaults() {
       for_components[kind][static_cast<std::size_t>(direction)] =
           defaults({std::string(kKindNames[kind]) + level, level, "Component", ""});
     }
+  }
+}
+
+void Policies::Impl::make_limits() {
+  for (const auto& [app, target] : apps) {
+    if (target.limit.empty()) continue;
+    if (const auto* policy = find(limit_policies, target.limit)) {
+      Target counted(metrics, concat("app_", app), "inbound");
+      limits.emplace(app, std::make_shared<Limit>(*policy, std::move(counted)));
+    } else {
+      log.error("Resiliency: there is no limit ", target.limit, ", which app ", app,
+                " names: it has none");
+    }
+  }
+}
+
+void Policies::Impl::make_outliers() {
+  for (const auto& [app, target] : apps) {
+    if (target.ejection.empty()) continue;
+    const auto* policy = find(ejection_policies, target.ejection);
+    if (policy == nullptr) {
+      log.error("Resiliency: there is no ejection ", target.ejection, ", which app ", app,
+                " names: its replicas are not ejected");
+      continue;
+    }
+    Target counted(metrics, concat("app_", app), "outbound");
+    auto tell = [app, counted](std::string_view address, Duration time) {
+      log.warn("Replica ", address, " of app ", app, " fails again and again: not called for ",
+               format_duration(time));
+      counted.activated(Target::Policy::ejection);
+    };
+    outliers.emplace(app, std::make_shared<Outliers>(*policy, std::move(tell)));
   }
 }
 
@@ -243,6 +295,8 @@ std::shared_ptr<Policies::Impl> Policies::make_impl(std::vector<resources::Resil
     if (metrics != nullptr) metrics->loaded(name, name_space);
   }
   impl->find_defaults();
+  impl->make_limits();
+  impl->make_outliers();
   return impl;
 }
 
@@ -264,6 +318,18 @@ bool Policies::names_app(std::string_view app_id) const {
 }
 bool Policies::names_actor(std::string_view type) const {
   return find(impl_->actors, type) != nullptr;
+}
+
+std::shared_ptr<Limit> Policies::limit(std::string_view app_id) const {
+  if (impl_->limits.empty()) return nullptr;
+  const auto* found = find(impl_->limits, app_id);
+  return found == nullptr ? nullptr : *found;
+}
+
+std::shared_ptr<Outliers> Policies::outliers(std::string_view app_id) const {
+  if (impl_->outliers.empty()) return nullptr;
+  const auto* found = find(impl_->outliers, app_id);
+  return found == nullptr ? nullptr : *found;
 }
 
 Policy Policies::make(Wanted&& wanted) const {

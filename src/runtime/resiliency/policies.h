@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "resources/resiliency.h"
+#include "runtime/resiliency/limit.h"
+#include "runtime/resiliency/outliers.h"
 #include "runtime/resiliency/policy.h"
 
 /// What Resiliency documents say, for whoever calls something (facts/wire_notes.md, section 16).
@@ -59,6 +61,10 @@ class Policies {
   [[nodiscard]] Policy actor_call(std::string_view type, std::string_view id) const;
   /// Of a turn: the time-out.
   [[nodiscard]] Policy actor_turn(std::string_view type, std::string_view id) const;
+  /// What an app may be asked, for its own sidecar; nullptr: no limit. All copies share it.
+  [[nodiscard]] std::shared_ptr<Limit> limit(std::string_view app_id) const;
+  /// The replicas of an app, for those who call it; nullptr: none is passed over.
+  [[nodiscard]] std::shared_ptr<Outliers> outliers(std::string_view app_id) const;
   [[nodiscard]] Policy component(std::string_view name, ComponentKind kind,
                                  Direction direction) const;
   /// Lives as long as any copy of this object.

@@ -113,8 +113,7 @@ Task<Result<Fired>> HttpCallbacks::fire(ReminderPtr reminder, std::string reentr
   view.method = method;
   view.content_type = "application/json";
   net::Body body(*std::move(content));
-  TraceContext trace;
-  auto reply = co_await put(reminder->actor, std::move(view), std::move(body), std::move(trace),
+  auto reply = co_await put(reminder->actor, std::move(view), std::move(body), reminder->trace,
                             std::move(reentrancy_id));
   if (!reply) co_return std::unexpected(std::move(reply).error());
   if (reply->headers.contains(kErrorHeader)) {

@@ -71,8 +71,12 @@ Task<Result<std::string>> call_actor(Service& service, Call& call, std::string m
   co_return out;
 }
 
-Task<Result<std::string>> call_reminder(Service& service, std::string message) {
+Task<Result<std::string>> call_reminder(Service& service, Call& call, std::string message) {
   OUT_CO_TRY(auto reminder, decode_reminder(message));
+  reminder.trace = api::trace_of(call);
+  if (auto* const span = api::span_of(call)) {
+    telemetry::note_actor(*span, {reminder.actor.type, reminder.actor.id});
+  }
   OUT_CO_CHECK(check_actor(reminder.actor.type, reminder.actor.id));
   OUT_CO_CHECK(service.admit_peer());
   auto fired = co_await service.fire(std::make_shared<const Reminder>(std::move(reminder)));
@@ -99,8 +103,8 @@ void add_internal_methods(net::grpc::Service& internal, Service& service) {
   internal.unary(std::string(kCallActor), [&service](Call& call, std::string message) {
     return call_actor(service, call, std::move(message));
   });
-  internal.unary(std::string(kCallActorReminder), [&service](Call&, std::string message) {
-    return call_reminder(service, std::move(message));
+  internal.unary(std::string(kCallActorReminder), [&service](Call& call, std::string message) {
+    return call_reminder(service, call, std::move(message));
   });
   internal.stream(
       std::string(kCallActorStream),

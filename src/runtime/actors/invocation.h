@@ -51,6 +51,8 @@ struct Reminder {
   bool remote = false;
   /// Its type does not wait for turns.
   bool skip_lock = false;
+  /// Of this time that it is due; all zero without tracing.
+  TraceContext trace;
 
   [[nodiscard]] std::string key() const { return actor.key() + "||" + name; }
 };

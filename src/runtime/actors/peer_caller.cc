@@ -83,9 +83,8 @@ Task<Result<Reply>> GrpcPeerCaller::call(placement::Location where, InvocationPt
 Task<Result<>> GrpcPeerCaller::fire(placement::Location where, ReminderPtr reminder) {
   std::string framed;
   net::grpc::append_frame(framed, encode_reminder(*reminder));
-  TraceContext trace;
   auto message =
-      co_await unary(std::move(where), kCallActorReminder, std::move(framed), std::move(trace));
+      co_await unary(std::move(where), kCallActorReminder, std::move(framed), reminder->trace);
   if (!message) co_return std::unexpected(std::move(message).error());
   co_return Result<>();
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "runtime/actors/either.h"
 #include "runtime/actors/errors.h"
+#include "runtime/actors/firing.h"
 
 namespace outrigger::runtime::actors {
 namespace {
@@ -50,7 +51,7 @@ Service::Service(Settings settings, Parts parts)
       stream_(*settings_.streams),
       state_(state_settings(settings_), parts.state, parts.placement, router_),
       reminders_(parts.scheduler),
-      timers_(router_, *settings_.actor_metrics) {
+      timers_(router_, *settings_.actor_metrics, settings_.tracer) {
   life_.set_hosts([&placement = parts.placement](std::string_view type, std::string_view id) {
     return placement.hosts(type, id);
   });
@@ -173,11 +174,13 @@ Task<scheduler::Outcome> Service::trigger(scheduler::Trigger trigger) {
   const auto metrics = settings_.actor_metrics->of(reminder->actor.type);
   auto admitted = co_await admit();
   Result<Fired> fired = Fired::done;
+  telemetry::Span span = firing_span(settings_.tracer, *reminder);
   if (admitted) {
     fired = co_await fire(reminder);
   } else {
     fired = fail(std::move(admitted).error());
   }
+  end_firing(span, fired);
   metrics.reminders_fired[fired ? 1 : 0].add();
   if (!fired) {
     log.error("failed to invoke scheduled actor reminder named: ", reminder->name,

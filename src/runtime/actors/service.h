@@ -22,6 +22,8 @@ class Service final : public scheduler::Receiver {
     const ActorMetrics* actor_metrics = nullptr;
     Streams* streams = nullptr;
     std::size_t message_bytes_max = net::grpc::kDefaultMessageBytesMax;
+    /// May be nullptr. Each reminder and timer that is due begins a trace.
+    const telemetry::Tracer* tracer = nullptr;
     /// Feature ActorStateTTL.
     bool state_ttl = false;
     /// There is a placement service.

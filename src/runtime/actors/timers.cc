@@ -1,6 +1,7 @@
 #include "runtime/actors/timers.h"
 
 #include "base/log.h"
+#include "runtime/actors/firing.h"
 
 namespace outrigger::runtime::actors {
 namespace {
@@ -98,7 +99,9 @@ Task<void> Timers::fire(EntryPtr entry) {
   auto reminder = std::make_shared<Reminder>(entry->reminder);
   reminder->registered = entry->schedule.next();
   reminder->expires = entry->schedule.expires();
+  telemetry::Span span = firing_span(tracer_, *reminder);
   auto fired = co_await router_.fire(std::move(reminder));
+  end_firing(span, fired);
   if (closed_) co_return;
   entry->metrics.timers_fired[fired ? 1 : 0].add();
   // A failure does not end a timer.

@@ -8,6 +8,7 @@
 #include "base/scope.h"
 #include "runtime/actors/metrics.h"
 #include "runtime/actors/router.h"
+#include "runtime/telemetry/tracer.h"
 
 namespace outrigger::runtime::actors {
 
@@ -24,8 +25,9 @@ struct TimerRequest {
 /// one after the other, in the order in which they are due.
 class Timers {
  public:
-  /// Both must outlive this object.
-  Timers(Router& router, const ActorMetrics& metrics) : router_(router), metrics_(metrics) {}
+  /// All must outlive this object. `tracer` may be nullptr.
+  Timers(Router& router, const ActorMetrics& metrics, const telemetry::Tracer* tracer = nullptr)
+      : router_(router), metrics_(metrics), tracer_(tracer) {}
   /// close() must have ended.
   ~Timers();
 
@@ -50,6 +52,7 @@ class Timers {
 
   Router& router_;
   const ActorMetrics& metrics_;
+  const telemetry::Tracer* tracer_;
   std::unordered_map<std::string, EntryPtr> timers_;
   /// Of actors whose timers fire now: those that wait for it.
   std::unordered_map<std::string, std::deque<EntryPtr>> lanes_;

@@ -23,13 +23,23 @@ std::string message_of(scheduler::Trigger trigger) {
   return request.SerializeAsString();
 }
 
+net::grpc::CallOptions options_of(const telemetry::TraceContext& trace) {
+  net::grpc::CallOptions options;
+  if (!trace.valid()) return options;
+  options.metadata.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(trace));
+  const auto bin = telemetry::encode_trace_bin(trace);
+  options.metadata.add(telemetry::kGrpcTraceBinHeader, std::string_view(bin.data(), bin.size()));
+  return options;
+}
+
 }  // namespace
 
-Task<Result<Code>> deliver_grpc(app::Channel& app, scheduler::Trigger trigger) {
+Task<Result<Code>> deliver_grpc(app::Channel& app, scheduler::Trigger trigger,
+                                telemetry::TraceContext trace) {
   const std::string message = message_of(std::move(trigger));
-  auto reply = co_await app.grpc(kOnJobEvent, message, net::grpc::CallOptions());
+  auto reply = co_await app.grpc(kOnJobEvent, message, options_of(trace));
   if (reply && reply->status.code == Code::unimplemented) {
-    reply = co_await app.grpc(kOnJobEventAlpha1, message, net::grpc::CallOptions());
+    reply = co_await app.grpc(kOnJobEventAlpha1, message, options_of(trace));
   }
   if (!reply) co_return std::unexpected(std::move(reply).error());
   co_return reply->status.code;

@@ -38,12 +38,16 @@ Result<std::string> job_target(std::string_view name) {
   return net::escape_path("/job/" + plain);
 }
 
-Task<Result<Code>> deliver_http(app::Channel& app, scheduler::Trigger trigger) {
+Task<Result<Code>> deliver_http(app::Channel& app, scheduler::Trigger trigger,
+                                telemetry::TraceContext trace) {
   OUT_CO_TRY(auto body, body_of(trigger.data));
   net::Request request;
   request.method = "POST";
   OUT_CO_TRY(request.target, job_target(trigger.name));
   request.headers.add("Content-Type", "application/json");
+  if (trace.valid()) {
+    request.headers.add(telemetry::kTraceparentHeader, telemetry::format_traceparent(trace));
+  }
   request.content_length = body.size();
   request.body = std::move(body);
   auto response = co_await app::http_counted(app, "/job/" + trigger.name, std::move(request));

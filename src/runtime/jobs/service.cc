@@ -4,6 +4,7 @@
 #include "runtime/app/channel.h"
 #include "runtime/jobs/deliver.h"
 #include "runtime/telemetry/runtime_metrics.h"
+#include "runtime/telemetry/span.h"
 
 namespace outrigger::runtime::jobs {
 namespace {
@@ -28,6 +29,18 @@ scheduler::Patience impatient() {
   scheduler::Patience patience;
   patience.limit = kCallMax;
   return patience;
+}
+
+void end_span(telemetry::Span& span, std::string_view job, const Result<Code>& answer) {
+  if (auto* const record = span.record()) {
+    record->set_name("jobs/" + std::string(job));
+    if (!answer) {
+      record->fail(answer.error().message());
+    } else if (*answer != Code::ok) {
+      record->fail(to_string(*answer));
+    }
+  }
+  span.end();
 }
 
 }  // namespace
@@ -128,13 +141,15 @@ Task<Outcome> Service::trigger(scheduler::Trigger trigger) {
     co_return Outcome::failed;
   }
   const std::string name = trigger.name;
+  telemetry::Span span(settings_.tracer, {}, telemetry::SpanKind::client);
   const TimePoint started = std::chrono::steady_clock::now();
   Result<Code> answer;
   if (app_->is_grpc()) {
-    answer = co_await deliver_grpc(*app_, std::move(trigger));
+    answer = co_await deliver_grpc(*app_, std::move(trigger), span.context());
   } else {
-    answer = co_await deliver_http(*app_, std::move(trigger));
+    answer = co_await deliver_http(*app_, std::move(trigger), span.context());
   }
+  end_span(span, name, answer);
   if (!answer) {
     log.error(
         "failed to invoke schedule app job: error returned from app channel while sending "

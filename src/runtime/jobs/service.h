@@ -8,7 +8,8 @@
 
 namespace outrigger::telemetry {
 class ComponentMetrics;
-}
+class Tracer;
+}  // namespace outrigger::telemetry
 namespace outrigger::runtime::app {
 class Channel;
 }
@@ -29,6 +30,8 @@ class Service final : public scheduler::Receiver {
     std::string app_namespace;
     /// May be nullptr; else must outlive the service.
     const telemetry::ComponentMetrics* metrics = nullptr;
+    /// The same. Each job that is due begins a trace.
+    const telemetry::Tracer* tracer = nullptr;
   };
 
   /// `jobs` must outlive the service.

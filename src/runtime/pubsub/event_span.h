@@ -1,11 +1,10 @@
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "runtime/telemetry/tracer.h"
+#include "runtime/telemetry/span.h"
 
 namespace outrigger::pubsub {
 
@@ -15,10 +14,10 @@ class EventSpan {
   /// Begins now. `tracer` may be nullptr; then the context is the parent's.
   EventSpan(const telemetry::Tracer* tracer, const telemetry::TraceContext& parent);
 
-  [[nodiscard]] const telemetry::TraceContext& context() const noexcept { return context_; }
+  [[nodiscard]] const telemetry::TraceContext& context() const noexcept { return span_.context(); }
 
   /// Whether end() has anything to tell.
-  [[nodiscard]] bool recorded() const noexcept { return span_ != nullptr; }
+  [[nodiscard]] bool recorded() const noexcept { return span_.record() != nullptr; }
 
   struct End {
     std::string_view name;
@@ -32,9 +31,7 @@ class EventSpan {
   void end(const End& end);
 
  private:
-  const telemetry::Tracer* tracer_;
-  telemetry::TraceContext context_;
-  std::unique_ptr<telemetry::FinishedSpan> span_;
+  telemetry::Span span_;
 };
 
 /// What an event says of the trace that it was published in: nothing if there is none.

@@ -117,7 +117,7 @@ scheduler::Service::Settings scheduler_settings(const Shared& shared) {
 
 jobs::Service::Settings jobs_settings(const Shared& shared) {
   const Identity& identity = shared.settings.identity;
-  return {identity.app_id, identity.app_namespace, &shared.metrics.component};
+  return {identity.app_id, identity.app_namespace, &shared.metrics.component, &shared.tracer};
 }
 
 pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer,
@@ -137,6 +137,7 @@ actors::Service::Settings actor_settings(Shared& shared, const resiliency::Polic
   settings.metrics = &shared.metrics;
   settings.actor_metrics = &shared.actor_metrics;
   settings.streams = &shared.actor_streams;
+  settings.tracer = &shared.tracer;
   settings.message_bytes_max = service_options(shared.settings).message_bytes_max;
   settings.state_ttl = shared.settings.configuration.feature_enabled("ActorStateTTL");
   settings.enabled = !placement_addresses(shared.settings.options).empty();

@@ -118,6 +118,12 @@ bool is_of_sidecars(std::string_view name) noexcept {
          iequals(name, "forwarded");
 }
 
+/// Who calls whom is for sidecars to say: of a client it is a forgery.
+bool tells_who_calls(std::string_view name) noexcept {
+  return iequals(name, "dapr-caller-app-id") || iequals(name, "dapr-caller-namespace") ||
+         iequals(name, "dapr-callee-app-id");
+}
+
 /// The names that Connection fields declare to be the connection's own.
 template <class Fields>
 std::vector<std::string_view> connection_tokens(const Fields& fields) {
@@ -219,7 +225,8 @@ net::Headers metadata_of_http_request(const net::Headers& headers) {
   for (const Field field : headers) {
     // What Go's server takes out of the headers, and what has been obeyed.
     if (iequals(field.name, "transfer-encoding") || iequals(field.name, "trailer") ||
-        iequals(field.name, "host") || iequals(field.name, "dapr-app-id")) {
+        iequals(field.name, "host") || iequals(field.name, "dapr-app-id") ||
+        tells_who_calls(field.name)) {
       continue;
     }
     add_canonical(metadata, field.name, field.value);
@@ -246,6 +253,9 @@ net::Headers metadata_of_grpc_fields(const net::Headers& fields) {
 
 net::Headers metadata_of_grpc_call(const net::grpc::Call& call) {
   net::Headers metadata = metadata_of_grpc_fields(call.metadata);
+  for (const auto name : {"dapr-caller-app-id", "dapr-caller-namespace", "dapr-callee-app-id"}) {
+    metadata.remove(name);
+  }
   if (!call.authority.empty()) metadata.add(":authority", call.authority);
   return metadata;
 }

@@ -28,6 +28,9 @@ TEST(HttpRequest, BecomesMetadataInCanonicalCaseWithoutWhatWasObeyed) {
                                              {"Connection", "close"},
                                              {"x-b", "1"},
                                              {"X-B", "2"},
+                                             {"Dapr-Caller-App-Id", "forged"},
+                                             {"dapr-caller-namespace", "forged"},
+                                             {"dapr-callee-app-id", "forged"},
                                              {"HTTP2-Settings", "s"}})),
             "Content-Type: a\nConnection: close\nX-B: 1\nX-B: 2\nHttp2-Settings: s\n");
 }
@@ -159,6 +162,7 @@ TEST(GrpcCall, BecomesMetadataWithPaddedBase64) {
                    {"te", "trailers"},
                    {"grpc-timeout", "1S"},
                    {"x-bin", "AAE"},
+                   {"dapr-caller-app-id", "forged"},
                    {"x", "y"},
                    {"user-agent", "ua"}};
   EXPECT_EQ(listed(metadata_of_grpc_call(call)),

@@ -115,9 +115,9 @@ scheduler::Service::Settings scheduler_settings(const Shared& shared) {
           control_plane_tls(shared, "dapr-scheduler")};
 }
 
-jobs::Service::Settings jobs_settings(const Shared& shared) {
+jobs::Service::Settings jobs_settings(const Shared& shared, const telemetry::Tracer& tracer) {
   const Identity& identity = shared.settings.identity;
-  return {identity.app_id, identity.app_namespace, &shared.metrics.component, &shared.tracer};
+  return {identity.app_id, identity.app_namespace, &shared.metrics.component, &tracer};
 }
 
 pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry::Tracer& tracer,
@@ -130,14 +130,15 @@ pubsub::Service::Settings pubsub_settings(const Shared& shared, const telemetry:
   return settings;
 }
 
-actors::Service::Settings actor_settings(Shared& shared, const resiliency::Policies& policies) {
+actors::Service::Settings actor_settings(Shared& shared, const telemetry::Tracer& tracer,
+                                         const resiliency::Policies& policies) {
   actors::Service::Settings settings;
   settings.policies = &policies;
   settings.identity = shared.settings.identity;
   settings.metrics = &shared.metrics;
   settings.actor_metrics = &shared.actor_metrics;
   settings.streams = &shared.actor_streams;
-  settings.tracer = &shared.tracer;
+  settings.tracer = &tracer;
   settings.message_bytes_max = service_options(shared.settings).message_bytes_max;
   settings.state_ttl = shared.settings.configuration.feature_enabled("ActorStateTTL");
   settings.enabled = !placement_addresses(shared.settings.options).empty();
@@ -166,8 +167,9 @@ Worker::Worker(Shared& shared, components::nameresolution::Resolver* resolver)
       outbox_({pubsub_, outbox_bridge_, shared.settings.identity.app_namespace}),
       subscriber_(pubsub_),
       scheduler_(scheduler_settings(shared)),
-      jobs_(jobs_settings(shared), scheduler_),
-      actors_(actor_settings(shared, policies_), {placement_, scheduler_, state_, invoke_.peers()}),
+      jobs_(jobs_settings(shared, tracer_), scheduler_),
+      actors_(actor_settings(shared, tracer_, policies_),
+              {placement_, scheduler_, state_, invoke_.peers()}),
       http_(shared.live->http, router_, shared.metrics),
       public_http_(shared.live->public_http, router_, shared.metrics),
       api_gate_(shared.live->api_gate, shared.metrics),

@@ -85,7 +85,7 @@ std::unique_ptr<FinishedSpan> Tracer::make(const TraceContext& parent, const Tra
 }
 
 void Tracer::close(std::unique_ptr<FinishedSpan> span) const {
-  if (span == nullptr) return;
+  if (span == nullptr || sink_ == nullptr) return;
   span->end = wall_now();
   sink_->accept(std::move(span));
 }

@@ -71,7 +71,8 @@ class Tracer {
                                                    SpanKind kind) const {
     return reports(context) ? make(parent, context, kind) : nullptr;
   }
-  /// The span ends now. nullptr: nothing happens.
+  /// The span ends now. nullptr: nothing happens. It may have been opened by a tracer before this
+  /// one; if this one reports nothing it is dropped.
   void close(std::unique_ptr<FinishedSpan> span) const;
 
  private:

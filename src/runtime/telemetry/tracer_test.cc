@@ -89,6 +89,8 @@ TEST(Tracer, OnlySampledSpansAreReported) {
   const TraceContext unsampled = tracer.start(kUnsampledParent);
   EXPECT_EQ(tracer.open(kUnsampledParent, unsampled, SpanKind::client), nullptr);
   tracer.close(nullptr);
+  // Tracing was switched off while the span ran.
+  Tracer().close(tracer.open(kSampledParent, context, SpanKind::client));
   EXPECT_EQ(sink->spans.size(), 1U);
 }
 

@@ -203,6 +203,9 @@ Resources parse_manifests(const std::vector<SourceFile>& files) {
 Result<Resources> filter_resources(Resources resources, const LoadOptions& options) {
   std::vector<Duplicate> duplicates;
   keep_named(resources.components, options, duplicates);
+  if (!duplicates.empty() && !options.say_places) {
+    for (Duplicate& duplicate : duplicates) duplicate.places.clear();
+  }
   if (!duplicates.empty()) return fail(Code::already_exists, text_of(duplicates));
   keep_named(resources.http_endpoints, options, duplicates);
   for (const Duplicate& duplicate : duplicates) {

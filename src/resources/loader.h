@@ -58,6 +58,8 @@ struct LoadOptions {
   /// Component and HTTPEndpoint documents of another namespace are left out. nullopt (the
   /// environment variable NAMESPACE is not set or empty): no document is.
   std::optional<std::string> namespace_name;
+  /// Whether the error about two of one name says after upstream's words where they are.
+  bool say_places = true;
 };
 /// The namespace from NAMESPACE.
 [[nodiscard]] LoadOptions load_options(std::string app_id, const Environment& environment);

@@ -44,8 +44,11 @@ bool just_written(const std::string& path) {
   return age >= std::chrono::nanoseconds(0) && age < kSettling;
 }
 
+using Paths = std::set<std::string>;
+
 /// One folder. If it is not there, or cannot be read, all of its files count as broken.
-void read_folder(const std::string& folder, const Resources& before, Snapshot& out) {
+void read_folder(const std::string& folder, const Resources& before, Snapshot& out,
+                 Paths& being_written) {
   const auto files = resources::read_directories({folder}, out.resources);
   if (!files) {
     out.resources.notices.push_back(
@@ -61,7 +64,7 @@ void read_folder(const std::string& folder, const Resources& before, Snapshot& o
     const bool empty = trim(file.text).empty();
     if (!empty || !known.contains(file.path) || !just_written(file.path)) continue;
     out.resources.broken_files.insert(file.path);
-    out.unsettled = true;
+    being_written.insert(file.path);
   }
   resources::parse_manifests(*files, out.resources);
 }
@@ -77,28 +80,38 @@ Result<resources::Configuration> read_configuration(const Sources& sources) {
   return configuration;
 }
 
+void filter(const Sources& sources, const Snapshot& before, Snapshot& now) {
+  auto filtered = resources::filter_resources(now.resources, sources.options);
+  if (filtered) {
+    now.resources = *std::move(filtered);
+    return;
+  }
+  std::vector<Notice> notices = std::move(now.resources.notices);
+  notices.push_back({Notice::Level::error,
+                     filtered.error().message() + ": all resources stay as they were for now"});
+  resources::LoadOptions in_short = sources.options;
+  in_short.say_places = false;
+  now.duplicate = resources::filter_resources(std::move(now.resources), in_short).error();
+  now.resources = before.resources;
+  now.resources.notices = std::move(notices);
+}
+
 }  // namespace
 
 Snapshot read(const Sources& sources, const Snapshot& before) {
   Snapshot now;
-  std::set<std::string> kept;
-  for (const std::string& folder : sources.folders) read_folder(folder, before.resources, now);
+  Paths being_written, kept;
+  for (const std::string& folder : sources.folders)
+    read_folder(folder, before.resources, now, being_written);
+  now.unsettled = !being_written.empty();
   for_each_file(before.resources, [&](const std::string& file) {
+    if (being_written.contains(file)) return;
     if (!now.resources.broken_files.contains(file) || !kept.insert(file).second) return;
     now.resources.notices.push_back(
         {Notice::Level::warning, file + ": what was loaded from it and is not in it now stays"});
   });
   resources::keep_from_broken_files(now.resources, before.resources);
-  auto notices = now.resources.notices;
-  auto filtered = resources::filter_resources(std::move(now.resources), sources.options);
-  if (filtered) {
-    now.resources = *std::move(filtered);
-  } else {
-    now.resources = before.resources;
-    notices.push_back(
-        {Notice::Level::error, filtered.error().message() + ": all resources stay as they were"});
-    now.resources.notices = std::move(notices);
-  }
+  filter(sources, before, now);
   if (sources.configurations.empty()) return now;
   auto configuration = read_configuration(sources);
   if (configuration) {

@@ -51,6 +51,7 @@ struct Reloader::Impl {
   Options options;
   Target& target;
   std::shared_ptr<const Snapshot> current;
+  std::optional<TimePoint> duplicate_since;
   /// What was said the last time: a file that stays wrong is not told of again and again.
   std::set<std::string> said;
   /// What is to be done next.
@@ -105,6 +106,7 @@ struct Reloader::Impl {
     }
     if (secret_files) asked.notify_all();
   }
+  Result<> check_duplicate(const std::optional<Error>& duplicate);
   void say(const std::vector<resources::Notice>& notices);
   Task<Result<>> read_files(Target::Cause cause);
   Task<Result<>> work();
@@ -125,6 +127,21 @@ void Reloader::Impl::say(const std::vector<resources::Notice>& notices) {
   said = std::move(now);
 }
 
+Result<> Reloader::Impl::check_duplicate(const std::optional<Error>& duplicate) {
+  if (!duplicate) {
+    duplicate_since.reset();
+    return {};
+  }
+  const TimePoint now = Loop::current().now();
+  if (!duplicate_since) duplicate_since = now;
+  const Duration waited = now - *duplicate_since;
+  if (waited < options.duplicates_grace) {
+    settling.start(options.duplicates_grace - waited);
+    return {};
+  }
+  return fail(duplicate->code(), "failed to load resources from disk: " + duplicate->message());
+}
+
 Task<Result<>> Reloader::Impl::read_files(Target::Cause cause) {
   // To its end, for the environment that it reads may be set again after that.
   Cancellation never;
@@ -138,6 +155,8 @@ Task<Result<>> Reloader::Impl::read_files(Target::Cause cause) {
     co_return Result<>();
   }
   say(read->resources.notices);
+  OUT_CO_CHECK(check_duplicate(read->duplicate));
+  if (read->duplicate) co_return Result<>();
   if (read->unsettled) settling.start(kSettling);
   current = std::make_shared<const Snapshot>(*std::move(read));
   auto applied = co_await target.apply(current, cause);

@@ -39,13 +39,16 @@ class Reloader {
     Duration interval = std::chrono::seconds(60);
     /// How long nothing must happen before files are read.
     Duration quiet = std::chrono::milliseconds(20);
+    /// Two components of one name end the sidecar, as upstream's, but not before this: who renames
+    /// a file may have copied it first.
+    Duration duplicates_grace = std::chrono::seconds(2);
     /// How often poll_secrets() is called; 0: never.
     Duration secrets_interval{0};
   };
   Reloader(Options options, Target& target);
   ~Reloader();
 
-  /// Watches until it is cancelled. The error is the target's.
+  /// Watches until it is cancelled. The error is the target's, or that a name is taken twice.
   Task<Result<>> run();
   /// The files whose change is secret_files_changed(), from now on.
   void set_secret_files(std::vector<std::string> paths);

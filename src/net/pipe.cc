@@ -16,7 +16,7 @@ bool Pipe::push(std::string_view bytes) {
   if (filter_) bytes = bytes.substr(0, filter_->on_bytes(bytes, refusal));
   append(bytes);
   if (refusal) {
-    refuse(*std::move(refusal));
+    cut(*std::move(refusal));
     return true;
   }
   notify_consumer();
@@ -85,11 +85,12 @@ void Pipe::filter_held() {
     if (chunks_.empty()) head_offset_ = 0;
     finished_ = false;
     error_.reset();
-    return refuse(*std::move(refusal));
+    return cut(*std::move(refusal));
   }
 }
 
-void Pipe::refuse(Error error) {
+void Pipe::cut(Error error) {
+  if (finished_ || error_) return;
   abort(std::move(error));
   if (error_) {
     // Who would still be given these bytes is about to break off.

@@ -75,6 +75,11 @@ class Pipe {
   using Watcher = std::move_only_function<void(const Headers* trailers, const Error* error)>;
   void watch_end(Watcher watcher);
 
+  /// For whoever stands at neither end, too: the stream ends here and now, for the consumer with
+  /// this error in place of what it has not taken yet, while the producer hears that nobody reads.
+  /// Nothing if it has ended already.
+  void cut(Error error);
+
   /// @name The consumer's end
   /// @{
   /// The next bytes as they came; an empty string at the end (trailers() is then valid); the
@@ -123,7 +128,6 @@ class Pipe {
   void tell_watcher();
   void append(std::string_view bytes);
   void filter_held();
-  void refuse(Error error);
   void taken(std::size_t bytes);
   std::deque<std::string> chunks_;
   std::size_t head_offset_ = 0;  // Bytes of the first chunk already taken.

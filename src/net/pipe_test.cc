@@ -131,6 +131,27 @@ TEST(PipeFilter, WhatItRefusesEndsTheStreamAndTheProducerHears) {
   EXPECT_EQ(pipe.available(), 0U);
 }
 
+TEST(Pipe, IsCutForBothEnds) {
+  Pipe pipe;
+  Producer producer;
+  pipe.set_producer(&producer);
+  pipe.push(std::string_view("begun"));
+  pipe.cut(Error(Code::deadline_exceeded, "too late"));
+  EXPECT_EQ(producer.left, 1);
+  EXPECT_EQ(pipe.available(), 0U);
+  ASSERT_NE(pipe.error(), nullptr);
+  EXPECT_EQ(pipe.error()->message(), "too late");
+  pipe.cut(Error(Code::unknown, "again"));
+  EXPECT_EQ(pipe.error()->message(), "too late");
+
+  Pipe over;
+  over.push(std::string_view("all"));
+  over.finish();
+  over.cut(Error(Code::unknown, "too late"));
+  EXPECT_EQ(over.take(), "all");
+  EXPECT_TRUE(over.at_end());
+}
+
 TEST(PipeFilter, AnErrorMayEndTheStreamInGoodOrder) {
   Pipe refused;
   Producer producer;

@@ -1,7 +1,9 @@
 """Resiliency documents: time-outs, retries and circuit breakers, seen from outside."""
 
 import json
+import socket
 import threading
+from http import client as http_client
 
 from support import http
 from support.app import App
@@ -109,3 +111,44 @@ def a_document_for_another_app_changes_nothing():
     Daprd("foreign-callee", app=app)
     caller = Daprd("foreign-caller", resources=[resiliency(policies, {}, scopes=["somebody"])])
     assert caller.post("/v1.0/invoke/foreign-callee/method/work").status == 503
+
+
+class Dripping:
+    """An application that answers at once, and never comes to the end of its answer."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.gone = threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection):
+        with connection, connection.makefile("rb") as stream:
+            while line := stream.readline():
+                if line.startswith(b"POST /endless"):
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n")
+                    while stream.readline():
+                        pass
+                    self.gone.set()
+                elif line.startswith(b"GET /"):
+                    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
+@test
+def a_time_out_ends_an_answer_that_never_ends():
+    app = Dripping()
+    policies = {"timeouts": {"short": "300ms"}}
+    Daprd("endless-callee", app=app)
+    caller = Daprd("endless-caller", [resiliency(policies, {"apps": {"endless-callee": {"timeout": "short"}}})])
+    try:
+        reply = caller.post("/v1.0/invoke/endless-callee/method/endless")
+        raise AssertionError(f"an end where there is none: {reply}")
+    except http_client.IncompleteRead as broken:
+        assert broken.partial in (b"begun", b""), broken.partial
+    assert app.gone.wait(60), "the application still writes for nobody"
+    assert caller.get("/v1.0/healthz").status == 204

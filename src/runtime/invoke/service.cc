@@ -39,6 +39,31 @@ bool is_replicas_fault(const Result<Reply>& reply) noexcept {
   return resiliency::speaks_against_replica(static_cast<Code>(reply->status));
 }
 
+/// An attempt that takes too long ends in its body, too.
+class BodyDeadline final : public net::Pipe::Filter {
+ public:
+  BodyDeadline(std::weak_ptr<net::Pipe> pipe, TimePoint when)
+      : timer_([pipe = std::move(pipe)] { Loop::current().post([pipe] { cut(pipe); }); }) {
+    timer_.start_at(when);
+  }
+  std::size_t on_bytes(std::string_view bytes, std::optional<Error>&) override {
+    return bytes.size();
+  }
+  std::optional<net::Headers> on_error(const Error&) override { return std::nullopt; }
+
+ private:
+  // In a later turn, for the pipe may go by it and take the timer along.
+  static void cut(const std::weak_ptr<net::Pipe>& weak) {
+    const auto pipe = weak.lock();
+    if (pipe) pipe->cut(Error(Code::deadline_exceeded, "context deadline exceeded"));
+  }
+  Timer timer_;
+};
+
+void end_in_time(const std::shared_ptr<net::Pipe>& body, TimePoint when) {
+  if (!body->ended()) body->set_filter(std::make_unique<BodyDeadline>(body, when));
+}
+
 }  // namespace
 
 Service::Service(Settings settings)
@@ -98,11 +123,18 @@ Task<Result<Reply>> Service::invoke_under(resiliency::Policy policy, std::string
     request.body = net::Body(*std::move(whole));
   }
   std::optional<Result<Reply>> reply;
-  resiliency::Attempt attempt = [&] { return attempt_under(app, request, trace, &reply); };
+  TimePoint begun;
+  resiliency::Attempt attempt = [&] {
+    begun = Loop::current().now();
+    return attempt_under(app, request, trace, &reply);
+  };
   auto word = co_await policy.run(std::move(attempt));
   if (word) {
     drop_body(reply);
     co_return std::unexpected(*std::move(word));
+  }
+  if (policy.has_timeout() && *reply && (*reply)->body.is_stream()) {
+    end_in_time((*reply)->body.stream, begun + policy.timeout());
   }
   co_return *std::move(reply);
 }

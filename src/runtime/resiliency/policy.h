@@ -42,6 +42,8 @@ class Policy {
     return retry_ != nullptr && retry_->max_retries != 0;
   }
   [[nodiscard]] bool has_timeout() const noexcept { return timeout_ > Duration::zero(); }
+  /// Of each attempt; zero: none.
+  [[nodiscard]] Duration timeout() const noexcept { return timeout_; }
 
   /// Makes attempts until one is well or the policy ends it. No attempt runs any more when it
   /// returns. nullopt: the outcome of the last attempt stands. Otherwise the policy's own word, in

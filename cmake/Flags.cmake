@@ -31,5 +31,6 @@ if(OUT_FUZZ)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_compile_options(-ffunction-sections -fdata-sections)
-  add_link_options(-Wl,--gc-sections)
+  # Functions whose code is the same, as templates and coroutines make many, are kept once.
+  add_link_options(-Wl,--gc-sections -Wl,--icf=safe)
 endif()

@@ -42,7 +42,11 @@ def serve(routes, actors=None):
             given = json.loads(content) if content else None
             parts = self.path.split("?")[0].strip("/").split("/")
             if route:
-                status, value = 200, route(given, self.headers)
+                status, value = 200, None
+                try:
+                    value = route(given, self.headers)
+                except RuntimeError as problem:
+                    status, value = 500, {"error": str(problem)}
             elif actors and parts[0] == "actors":
                 status, value = 200, actors(self.command, parts, given)
             reply = json.dumps(value).encode()

@@ -3,7 +3,8 @@
 from app import serve, sidecar, trace_of
 
 STORE = "/v1.0/state/goods"
-seen = {"calls": [], "events": []}
+seen = {"calls": [], "events": [], "moods": 0}
+mood = {"well": True}
 
 
 def reserve(order, headers):
@@ -28,7 +29,17 @@ def ordered(event, headers):
     return {"status": "SUCCESS"}
 
 
+def moody(_value, _headers):
+    """Fails if it was told to be unwell."""
+    seen["moods"] += 1
+    if not mood["well"]:
+        raise RuntimeError("unwell")
+    return "well"
+
+
 serve({
+    "GET /moody": moody,
+    "POST /mood": lambda value, _headers: mood.update(value) or mood,
     "POST /reserve": reserve,
     "POST /ordered": ordered,
     "GET /seen": lambda _value, _headers: seen,

@@ -204,6 +204,9 @@ struct Configuration {
   Metrics metrics;
   std::optional<Mtls> mtls;
   std::vector<SecretScope> secret_scopes;
+  /// Ours (spec.secrets.pollInterval): how often the secrets that components use are asked for
+  /// again; nullopt: never.
+  std::optional<std::chrono::nanoseconds> secrets_poll_interval;
   /// nullopt (`accessControl:` with nothing after it): no access control.
   std::optional<AccessControl> access_control;
   std::optional<NameResolution> name_resolution;

@@ -164,6 +164,14 @@ void read_secrets(const Field& field, std::vector<SecretScope>& out) {
   });
 }
 
+// Stores far away are to be left in peace.
+constexpr std::chrono::nanoseconds kPollIntervalMin = std::chrono::seconds(1);
+
+void read_poll_interval(const Field& field, std::optional<std::chrono::nanoseconds>& out) {
+  read_go_duration(field, out);
+  if (out && *out < kPollIntervalMin) field.problem("it can be a second or more");
+}
+
 void read_access_control(const Field& field, std::optional<AccessControl>& out) {
   if (field.is_null()) out.reset();
   if (!field.is_map()) return;
@@ -292,6 +300,7 @@ void read_document(const Field& root, Draft& draft) {
   }
   read_mtls(spec["mtls"], out.mtls);
   read_secrets(spec["secrets"], out.secret_scopes);
+  read_poll_interval(spec["secrets"]["pollInterval"], out.secrets_poll_interval);
   read_access_control(spec["accessControl"], out.access_control);
   read_name_resolution(spec["nameResolution"], out.name_resolution);
   read_workflow(spec["workflow"], out.workflow);

@@ -301,6 +301,21 @@ TEST_F(ConfigurationFiles, AMissingFileIsAnError) {
   EXPECT_THAT(configuration.error().message(), HasSubstr("/not/there: no such file or directory"));
 }
 
+TEST_F(ConfigurationFiles, SecretsAreAskedForAgainOnlyIfThatIsSaid) {
+  EXPECT_EQ(load({"kind: Configuration\nspec: {secrets: {scopes: []}}\n"})->secrets_poll_interval,
+            std::nullopt);
+  EXPECT_EQ(load({"kind: Configuration\nspec: {secrets: {pollInterval: 1m30s}}\n"})
+                ->secrets_poll_interval,
+            std::chrono::seconds(90));
+  for (const std::string_view wrong : {"1ms", "-5s", "soon"}) {
+    const std::string text =
+        "kind: Configuration\nspec: {secrets: {pollInterval: " + std::string(wrong) + "}}\n";
+    auto configuration = load({text});
+    ASSERT_FALSE(configuration) << wrong;
+    EXPECT_THAT(configuration.error().message(), HasSubstr(":2: spec.secrets.pollInterval: "));
+  }
+}
+
 TEST_F(ConfigurationFiles, WrongTypesAndRepeatedKeysAreErrorsWithTheirPlaces) {
   auto configuration = load({R"(kind: Configuration
 spec:

@@ -1,5 +1,7 @@
 """The actor API over HTTP, with our placement and scheduler."""
 
+import json
+import os
 import threading
 
 from support.app import App
@@ -292,3 +294,40 @@ def without_placement_there_are_no_actors():
     reply = invoke(sidecar, "any/1", "m")
     assert (reply.status, reply.json) == (400, {"errorCode": "ERR_ACTOR_NO_PLACEMENT",
                                                 "message": "placement service is not configured"}), reply
+
+
+@test
+def a_store_for_actors_may_come_go_and_change():
+    zoo = Zoo(["Moving"])
+    sidecar = zoo.sidecar("reload-zoo")
+    method, state = "/v1.0/actors/Moving/1/method/look", "/v1.0/actors/Moving/1/state"
+    file = sidecar.resources / "000.yaml"
+
+    def put(document):
+        (sidecar.resources / ".new").write_text(json.dumps(document))
+        os.replace(sidecar.resources / ".new", file)
+
+    def answers(status):
+        return lambda: sidecar.post(method).status == status
+    wait_until(answers(200), "the actor")
+    write = [{"operation": "upsert", "request": {"key": "k", "value": "v"}}]
+    assert sidecar.post(state, json=write).status == 204
+    # Another store in its place: nobody is deactivated, and what was in memory is gone.
+    put(component("store", "state.in-memory", actorStateStore="true", marker="new"))
+    wait_until(lambda: "Actor state store store updated - actor hosting continues" in sidecar.output(),
+               "the other store")
+    assert sidecar.get(f"{state}/k").status == 204
+    assert not zoo.seen("DELETE", "Moving/1") and sidecar.post(method).status == 200
+    # A second one is not taken, as long as the first is there.
+    (sidecar.resources / "second.yaml").write_text(
+        json.dumps(component("second", "state.in-memory", actorStateStore="true")))
+    wait_until(lambda: "only one actor state store is allowed" in sidecar.output(), "its refusal")
+    (sidecar.resources / "second.yaml").unlink()
+    file.unlink()
+    wait_until(lambda: zoo.seen("DELETE", "Moving/1"), "the actor to be deactivated")
+    wait_until(lambda: "the state store is not configured to use the actor runtime" in sidecar.get(f"{state}/k").text,
+               "its state to be gone")
+    wait_until(lambda: "did not find address for actor" in sidecar.post(method).text, "nobody to host it")
+    put(STORE)
+    wait_until(answers(200), "the actor once more")
+    assert sidecar.post(state, json=write).status == 204

@@ -356,6 +356,7 @@ Task<void> Blocks::app_changed(bool healthy) {
   if (!std::exchange(app_config_asked_, true)) co_await ask_app_config();
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
+  outbox_read_ = true;
   co_await outbox_readers_->start();
   auto hosted = co_await actors_->add(app_config_, actors::Host::Way::http);
   if (!hosted) log.warn("Failed to register hosted actors: ", hosted.error());

@@ -96,6 +96,8 @@ class Blocks final : public reload::Target {
   std::unique_ptr<reload::Reloader> reloader_;
   /// What a change leaves to be done while the next is applied.
   Scope changing_;
+  /// The application was there once: outboxes are read.
+  bool outbox_read_ = false;
   /// How often the actors' store was opened, and when the actors were told.
   unsigned actor_store_opened_ = 0;
   unsigned actor_store_told_ = 0;

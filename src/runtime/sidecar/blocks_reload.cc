@@ -28,6 +28,12 @@ bool say_changes(const std::vector<T>& before, const std::vector<T>& now) {
   return !changes.empty();
 }
 
+Duration poll_interval(const resources::Configuration& configuration) {
+  constexpr std::chrono::nanoseconds kNever{0};
+  const auto interval = configuration.secrets_poll_interval.value_or(kNever);
+  return std::chrono::duration_cast<Duration>(interval);
+}
+
 }  // namespace
 
 Task<Result<>> Blocks::follow_files() {
@@ -50,6 +56,7 @@ Task<Result<>> Blocks::follow_files() {
   if (const auto interval = settings.options.hot_reload_interval; interval.count() > 0) {
     options.interval = std::chrono::duration_cast<Duration>(interval);
   }
+  options.secrets_interval = poll_interval(settings.configuration);
   reloader_ = std::make_unique<reload::Reloader>(std::move(options), *this);
   watch_secret_files();
   auto ended = co_await reloader_->run();
@@ -89,6 +96,7 @@ Task<Result<>> Blocks::apply_configuration(resources::Configuration now) {
   say_missing_middlewares();
   OUT_CO_CHECK(
       co_await processor_.set_rules(current.denied_components, current.wasm_strict_sandbox));
+  reloader_->set_secrets_interval(poll_interval(current));
   if (!current.feature_enabled("HotReload")) {
     log.info("Hot reloading disabled: files are not followed any more");
     reloader_->stop();
@@ -114,7 +122,7 @@ Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, C
   }
   co_await follow_actor_store();
   // State stores may have got an outbox, or another one.
-  co_await outbox_readers_->start();
+  if (outbox_read_) co_await outbox_readers_->start();
   watch_secret_files();
   co_return Result<>();
 }

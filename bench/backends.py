@@ -27,6 +27,7 @@ http {{
     location = /read {{ internal; return 204; }}
     location = /dapr/subscribe {{ default_type application/json; return 200 '{subscriptions}'; }}
     location = /dapr/config {{ default_type application/json; return 200 '{{"entities":["bench"]}}'; }}
+    location /v1/traces {{ mirror /read; try_files /100B =404; }}
     location /actors/ {{ mirror /read; try_files /100B =404; }}
     location = /delivered {{ default_type application/json; return 200 '{{"status":"SUCCESS"}}'; }}
     location = /count {{ stub_status; }}

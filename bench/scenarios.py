@@ -16,6 +16,7 @@ class Scenario:
     load: Load
     # api: one sidecar; invoke: two and an app; deliver: one with a subscribed app; actor: one with actors
     kind: str = "api"
+    telemetry: bool = False  # this program against itself, by what it tells of the requests
     redis: bool = False   # whether the components are Redis' or in memory
 
 
@@ -65,4 +66,10 @@ def _actors():
                    Load("/v1.0/actors/bench/{}/method/go", 20000, body=b"x" * 100, spread=500), kind="actor")
 
 
-SCENARIOS = [*_api(), *_invoke(), *_actors()]
+def _telemetry():
+    yield Scenario("telemetry state get http", Load("/v1.0/state/store/k", 20000), telemetry=True)
+    yield Scenario("telemetry state get grpc", _grpc("GetState", wire.get_state("store", "k")), telemetry=True)
+    yield Scenario("telemetry invoke http 100B", Load("/100B", 10000, body=b"x" * 100), kind="invoke", telemetry=True)
+
+
+SCENARIOS = [*_api(), *_invoke(), *_actors(), *_telemetry()]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/build_info.h"
 #include "base/scope.h"
 #include "base/strings.h"
 
@@ -40,6 +41,7 @@ Task<Delivery> HttpPost::post(std::string body, std::string* answer) {
   request.authority = target_.authority;
   request.target = target_.path;
   request.headers = target_.headers;
+  request.headers.set("user-agent", "outrigger/" + std::string(build_version()));
   request.content_length = body.size();
   request.body = std::move(body);
   auto response = co_await with_timeout(exchange(std::move(request)), target_.timeout);

@@ -144,7 +144,7 @@ std::string_view view_of(const std::array<std::uint8_t, Size>& id) noexcept {
 
 template <class Out>
 void write_span(Out& out, const FinishedSpan& span, const Texts& texts) {
-  // SpanFlags: whether the parent was elsewhere is known, and it was.
+  // SpanFlags: the context's own, whether the parent was elsewhere is known, and that it was.
   constexpr std::uint32_t kParentKnown = 0x100;
   constexpr std::uint32_t kParentRemote = 0x200;
   const bool has_parent = span.parent_span_id != std::array<std::uint8_t, 8>{};
@@ -165,7 +165,8 @@ void write_span(Out& out, const FinishedSpan& span, const Texts& texts) {
     number(status, 3, 2);
   });
   tag(out, 16, kFixed32);
-  out.fixed(has_parent ? kParentKnown | kParentRemote : kParentKnown, 4);
+  const std::uint32_t about_parent = has_parent ? kParentKnown | kParentRemote : kParentKnown;
+  out.fixed(about_parent | span.context.flags, 4);
 }
 
 std::optional<std::uint64_t> take_varint(std::string_view& rest) noexcept {

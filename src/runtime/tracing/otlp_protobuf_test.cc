@@ -53,6 +53,7 @@ TEST(OtlpProtobuf, ASpanIsReadAsItWasByProtobufsOwnDecoder) {
   EXPECT_EQ(span.kind(), otlp::Span::CLIENT);
   EXPECT_EQ(span.start_time_unix_nano(), 1'700'000'000'123'456'789U);
   EXPECT_EQ(span.end_time_unix_nano(), 1'700'000'001'000'000'001U);
+  EXPECT_EQ(span.flags(), 0x301U);
   ASSERT_EQ(span.attributes_size(), 2);
   EXPECT_EQ(span.attributes(0).key(), "dapr.protocol");
   EXPECT_EQ(span.attributes(0).value().string_value(), "http");

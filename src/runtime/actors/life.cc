@@ -248,12 +248,13 @@ void Life::sweep(TypeIndex index) {
 }
 
 Task<void> Life::retire(TypeIndex type, std::string id) {
-  co_await deactivate(type, std::move(id), Running::may_end);
+  Patience patience(settings_.deactivation_limit);
+  co_await deactivate(type, std::move(id), Running::may_end, &patience);
   --retiring_;
   sweep(type);
 }
 
-Task<void> Life::deactivate(TypeIndex type, std::string id, Running running) {
+Task<void> Life::deactivate(TypeIndex type, std::string id, Running running, Patience* patience) {
   Table::Actor* const actor = table_.find(type, id);
   if (actor == nullptr) co_return;
   if (!actor->activity) actor->activity = std::make_shared<Activity>();
@@ -274,10 +275,13 @@ Task<void> Life::deactivate(TypeIndex type, std::string id, Running running) {
   };
   co_await quiet(activity.get()).under(never);
   types_[type]->metrics.rebalanced.add();
-  auto told = co_await with_timeout(tell_application(type, id), settings_.deactivation_limit);
+  const Duration given = patience->now();
+  auto told = co_await with_timeout(tell_application(type, id), given);
   if (told) {
+    patience->answered();
     types_[type]->metrics.deactivated.add();
   } else {
+    if (told.error().code() == Code::deadline_exceeded) patience->ran_out(given);
     metrics_.deactivation_failed(types_[type]->name);
     // An application that is gone or ill is told of all its actors in vain.
     const std::string key = types_[type]->name + "||" + id;
@@ -305,11 +309,12 @@ struct Life::Halting {
   Running running;
   bool only_moved;
   std::vector<std::string> ids;
+  Patience patience;
   std::size_t next = 0;
 };
 
 Task<void> Life::halt(TypeIndex type, Running running, bool only_moved) {
-  Halting work{type, running, only_moved, table_.ids(type)};
+  Halting work{type, running, only_moved, table_.ids(type), Patience(settings_.deactivation_limit)};
   std::vector<Task<void>> all;
   const std::size_t tasks = std::min(settings_.deactivations_max, work.ids.size());
   for (std::size_t i = 0; i < tasks; ++i) all.push_back(halt_some(&work));
@@ -327,7 +332,7 @@ Task<void> Life::halt_some(Halting* work) {
     if (work->next >= work->ids.size()) co_return;
     std::string id = std::move(work->ids[work->next++]);
     if (work->only_moved && hosts_ && hosts_(types_[work->type]->name, id)) continue;
-    co_await deactivate(work->type, std::move(id), work->running);
+    co_await deactivate(work->type, std::move(id), work->running, &work->patience);
   }
 }
 

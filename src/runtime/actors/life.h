@@ -9,6 +9,7 @@
 #include "runtime/actors/config.h"
 #include "runtime/actors/invocation.h"
 #include "runtime/actors/metrics.h"
+#include "runtime/actors/patience.h"
 #include "runtime/actors/table.h"
 #include "runtime/actors/turns.h"
 #include "runtime/placement/service.h"
@@ -76,7 +77,7 @@ class Life final : public placement::Listener {
   void sweep(TypeIndex type);
   Task<void> retire(TypeIndex type, std::string id);
   enum class Running : std::uint8_t { may_end, cancelled };
-  Task<void> deactivate(TypeIndex type, std::string id, Running running);
+  Task<void> deactivate(TypeIndex type, std::string id, Running running, Patience* patience);
   Task<Result<>> tell_application(TypeIndex type, std::string id);
   /// All actors of the type, or those that have moved away.
   Task<void> halt(TypeIndex type, Running running, bool only_moved);

@@ -218,6 +218,19 @@ TEST(Life, AnApplicationThatDoesNotAnswerHoldsUpADeactivationOnlySoLong) {
   });
 }
 
+TEST(Life, AllActorsOfAnApplicationThatDoesNotAnswerAreWaitedForTogether) {
+  World world(1s);
+  world.host("cat");
+  world.app.slow_to_deactivate = true;
+  // One after the other, 64 at a time, would be more than a minute: the test would not end in time.
+  world.play([](World& w) -> Task<void> {
+    for (int i = 0; i < 5000; ++i) co_await w.call(invocation(std::to_string(i), "m"));
+    co_await w.life->halt_all();
+    EXPECT_EQ(w.life->counts().front().actors, 0U);
+    EXPECT_EQ(w.app.count("deactivate cat||4999"), 1);
+  });
+}
+
 TEST(Life, TheEndCutsNoDeactivationShortThatHasBegun) {
   World world;
   world.host("cat", TypeSettings{0s, false, 32});

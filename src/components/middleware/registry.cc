@@ -22,6 +22,8 @@ Made make_router_checker(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> router_checker_fields();
 Made make_sentinel(const Metadata& metadata, ComponentContext& context);
 std::vector<FieldInfo> sentinel_fields();
+Made make_wasm(const Metadata& metadata, ComponentContext& context);
+std::vector<FieldInfo> wasm_fields();
 
 namespace {
 constexpr Kind<Middleware> kKinds[] = {
@@ -34,6 +36,7 @@ constexpr Kind<Middleware> kKinds[] = {
     {"middleware.http.routeralias", "v1", &make_router_alias, &router_alias_fields},
     {"middleware.http.routerchecker", "v1", &make_router_checker, &router_checker_fields},
     {"middleware.http.sentinel", "v1", &make_sentinel, &sentinel_fields},
+    {"middleware.http.wasm", "v1", &make_wasm, &wasm_fields},
 };
 }  // namespace
 

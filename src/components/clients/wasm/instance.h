@@ -39,7 +39,7 @@ struct Allowance {
 
 /// One guest: a module with memory, globals and tables of its own. Used by one thread at a time.
 /// Whatever a guest does ends within its allowance, in a result or an error: Code::aborted for a
-/// trap, Code::deadline_exceeded, Code::resource_exhausted.
+/// trap, Code::deadline_exceeded; what make() cannot give it is Code::resource_exhausted.
 class Instance {
  public:
   /// Code::invalid_argument for imports that nobody offers or segments that do not fit; a trap of

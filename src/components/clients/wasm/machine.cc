@@ -113,7 +113,7 @@ void Machine::enter(std::uint32_t index) {
   std::uint64_t* const base = sp - params;
   const bool room = static_cast<std::size_t>(stack_end_ - base) > function.stack_max &&
                     frames_.size() < state.allowance.frames_max;
-  if (!room) return fail_with(Code::resource_exhausted, "call stack exhausted");
+  if (!room) return trap("call stack exhausted");
   frames_.push_back({.fp = fp, .pc = pc, .code = code});
   fp = base;
   std::fill(sp, base + function.locals, 0);
@@ -128,7 +128,7 @@ void Machine::call_host(std::uint32_t index) {
   const std::size_t slots = std::max(type.params.size(), type.results.size());
   std::uint64_t* const base = sp - type.params.size();
   if (static_cast<std::size_t>(stack_end_ - base) <= slots) {
-    return fail_with(Code::resource_exhausted, "call stack exhausted");
+    return trap("call stack exhausted");
   }
   auto called = state.host[index](instance, {base, slots});
   if (!called) {

@@ -1,0 +1,300 @@
+#include <mutex>
+
+#include "base/blocking_pool.h"
+#include "base/log.h"
+#include "base/scope.h"
+#include "base/strings.h"
+#include "base/text_file.h"
+#include "components/middleware/fetch.h"
+#include "components/middleware/http_wasm.h"
+#include "components/middleware/middleware.h"
+
+namespace outrigger::components::middleware {
+namespace {
+
+using namespace std::chrono_literals;
+using http_wasm::Exchange;
+using http_wasm::Guest;
+using ModulePtr = std::shared_ptr<const wasm::Module>;
+
+const Logger log("dapr.contrib");
+
+// Guests of one loop that work at the same time; others wait for them.
+constexpr std::size_t kGuestsMax = 64;
+// Of a body that a guest sees.
+constexpr std::size_t kBodyBytesMax = 32U << 20;
+constexpr std::int64_t kPageBytes = 65'536;
+constexpr std::int64_t kMemoryBytesMax = 65'536 * kPageBytes;
+
+struct Fields {
+  std::string url, guest_config;
+  bool strict_sandbox = false;
+  ByteSize memory_limit{std::int64_t{64} << 20};
+  std::chrono::nanoseconds timeout = 5s;
+};
+constexpr Field<Fields> kFields[] = {
+    {{.name = "url"}, &Fields::url},
+    {{.name = "guestConfig"}, &Fields::guest_config},
+    {{.name = "strictSandbox"}, &Fields::strict_sandbox},
+    {{.name = "memoryLimit"}, &Fields::memory_limit},
+    {{.name = "timeout"}, &Fields::timeout},
+};
+
+/// Guests run here: never on a loop, and apart from other work that blocks.
+BlockingPool& threads() {
+  static BlockingPool pool(4, 1024);
+  return pool;
+}
+
+/// The code of one component, read and checked once for all loops.
+struct Code {
+  std::mutex mutex;
+  ModulePtr module;
+};
+
+Result<ModulePtr> load(Code& code, const std::string& url, std::string bytes) {
+  const std::lock_guard lock(code.mutex);
+  if (code.module != nullptr) return code.module;
+  constexpr std::string_view kFile = "file://";
+  if (url.starts_with(kFile)) {
+    OUT_TRY(bytes, read_text_file(url.substr(kFile.size()), wasm::kModuleBytesMax));
+  }
+  auto module = wasm::parse_module(bytes);
+  if (!module) {
+    return std::unexpected(std::move(module).error().context("wasm: error compiling guest"));
+  }
+  code.module = *std::move(module);
+  return code.module;
+}
+
+/// A guest and what it works on; it may outlive whoever waits for it.
+struct Job {
+  std::unique_ptr<Guest> guest;
+  Exchange exchange;
+  std::uint32_t context = 0;
+};
+using JobPtr = std::shared_ptr<Job>;
+
+/// Puts the headers that a guest gave to an answer before there was one into that answer.
+void add_missing(net::Headers& headers, const net::Headers& given) {
+  const net::Headers before = headers;
+  for (const auto field : given) {
+    if (!before.contains(field.name)) headers.add(field.name, field.value);
+  }
+}
+
+/// Lets a guest in WebAssembly look at requests and answers, and change them.
+class Wasm final : public Middleware {
+ public:
+  Wasm(Fields fields, std::shared_ptr<const http_wasm::Options> options, std::shared_ptr<Code> code)
+      : fields_(std::move(fields)), options_(std::move(options)), code_(std::move(code)) {}
+
+  Task<Result<>> init() override {
+    FetchRequest get;
+    get.url = fields_.url;
+    get.body_bytes_max = wasm::kModuleBytesMax;
+    std::string bytes;
+    if (!fields_.url.starts_with("file:")) {
+      OUT_CO_TRY(auto answer, co_await fetch(std::move(get)));
+      if (answer.status != 200) {
+        co_return fail(outrigger::Code::unavailable, "received " + std::to_string(answer.status) +
+                                                         " status code from " +
+                                                         quoted(fields_.url));
+      }
+      bytes = std::move(answer.body);
+    }
+    std::move_only_function<Result<ModulePtr>()> work = [code = code_, url = fields_.url,
+                                                         bytes = std::move(bytes)]() mutable {
+      return load(*code, url, std::move(bytes));
+    };
+    OUT_CO_TRY(module_, co_await threads().run(std::move(work)));
+    // One at once: what is wrong with it is told now.
+    OUT_CO_TRY(auto guest, co_await make());
+    idle_.push_back(std::move(guest));
+    co_return Result<>();
+  }
+  Task<void> close() override {
+    idle_.clear();
+    co_return;
+  }
+
+  Task<net::Response> handle(net::Request request, Next next) override {
+    const auto place = co_await places_.acquire();
+    if (!place) co_return refusal(503);
+    auto job = std::make_shared<Job>();
+    auto response = co_await handled(job, std::move(request), std::move(next));
+    if (job->guest != nullptr) idle_.push_back(std::move(job->guest));
+    places_.release();
+    co_return response;
+  }
+
+ private:
+  Task<Result<std::unique_ptr<Guest>>> make() {
+    std::move_only_function<Result<std::unique_ptr<Guest>>()> work =
+        [module = module_, options = options_] { return Guest::make(module, options); };
+    auto made = co_await threads().run(std::move(work));
+    co_return made;
+  }
+
+  /// Runs the job's guest on another thread. After an error it is used no more: what it left behind
+  /// nobody knows.
+  template <class T>
+  static Task<Result<T>> run(JobPtr job, Result<T> (*step)(Job& job)) {
+    // While it runs nobody else has it; if this task is cancelled, it ends with its job.
+    auto mine = std::make_shared<Job>(std::move(*job));
+    std::move_only_function<Result<T>()> work = [mine, step] { return step(*mine); };
+    auto result = co_await threads().run(std::move(work));
+    if (result) {
+      *job = std::move(*mine);
+    } else if (result.error().code() != outrigger::Code::cancelled) {
+      // What stands in the guest's own answer does not count then.
+      log.error("A guest failed: ", result.error());
+    }
+    co_return result;
+  }
+  static Result<bool> ask(Job& job) {
+    OUT_TRY(const auto verdict, job.guest->handle_request(job.exchange));
+    job.context = verdict.context;
+    return verdict.next;
+  }
+  static Result<bool> tell(Job& job) {
+    OUT_CHECK(job.guest->handle_response(job.exchange, job.context, false));
+    return true;
+  }
+
+  Task<net::Response> handled(JobPtr job, net::Request request, Next next) {
+    if (idle_.empty()) {
+      auto made = co_await make();
+      if (!made) {
+        log.error(made.error());
+        co_return refusal(500);
+      }
+      idle_.push_back(*std::move(made));
+    }
+    job->guest = std::move(idle_.back());
+    idle_.pop_back();
+    Exchange& exchange = job->exchange;
+    if (request.peer != nullptr) exchange.source_address = request.peer->address;
+    const net::Peer* const peer = request.peer;
+    if (Guest::reads_bodies(*module_)) {
+      auto body = co_await request.body.read_all(kBodyBytesMax);
+      if (!body) co_return refusal(413);
+      request.body = *std::move(body);
+    }
+    exchange.request = std::move(request);
+    // Not on another thread.
+    auto stream = std::move(exchange.request.body.stream);
+    const auto goes_on = co_await run<bool>(job, &ask);
+    if (!goes_on) {
+      const bool busy = goes_on.error().code() == outrigger::Code::resource_exhausted;
+      co_return refusal(busy ? 503 : 500, goes_on.error().message());
+    }
+    if (!*goes_on) co_return answer_of(job->exchange);
+    job->exchange.request.peer = peer;
+    auto response = co_await passed_on(job, std::move(stream), std::move(next));
+    co_return response;
+  }
+
+  static net::Response answer_of(Exchange& exchange) {
+    exchange.response.headers.remove("content-length");
+    return std::move(exchange.response);
+  }
+
+  /// Through the next handler, and back through the guest.
+  static Task<net::Response> passed_on(JobPtr job, std::shared_ptr<net::Pipe> stream, Next next) {
+    Exchange& before = job->exchange;
+    const bool kept = job->guest->wants(http_wasm::buffer_request);
+    std::string body = std::move(before.request.body.whole);
+    net::Request request = before.request;
+    if (kept) before.request.body.whole = body;
+    request.body.whole = std::move(body);
+    if (before.request_written) {
+      if (stream != nullptr) stream->close();
+      stream = nullptr;
+    } else if (!kept) {
+      // What was read is gone.
+      request.body.whole.erase(0, before.request_read);
+    }
+    request.body.stream = std::move(stream);
+    if (request.body.stream == nullptr) {
+      request.headers.remove("content-length");
+      request.content_length = request.body.whole.size();
+    }
+    before.request.body.stream = nullptr;
+    const net::Headers given = std::move(before.response.headers);
+    auto response = co_await next(std::move(request));
+    add_missing(response.headers, given);
+    Exchange& after = job->exchange;
+    const bool buffers = job->guest->wants(http_wasm::buffer_response);
+    if (buffers) {
+      auto body = co_await response.body.read_all(kBodyBytesMax);
+      if (!body) co_return refusal(502);
+      response.body.whole = *std::move(body);
+      response.body.stream = nullptr;
+      response.content_length.reset();
+    }
+    auto stream_back = std::move(response.body.stream);
+    after.response = std::move(response);
+    const auto told = co_await run<bool>(job, &tell);
+    if (!told) {
+      if (stream_back != nullptr) stream_back->close();
+      co_return refusal(500);
+    }
+    net::Response changed = std::move(job->exchange.response);
+    if (buffers) changed.headers.remove("content-length");
+    changed.body.stream = std::move(stream_back);
+    co_return changed;
+  }
+
+  const Fields fields_;
+  const std::shared_ptr<const http_wasm::Options> options_;
+  const std::shared_ptr<Code> code_;
+  ModulePtr module_;
+  std::vector<std::unique_ptr<Guest>> idle_;
+  Semaphore places_{kGuestsMax};
+};
+
+Result<> check(const Fields& fields) {
+  const auto bad = [](std::string text) {
+    return fail(outrigger::Code::invalid_argument,
+                "wasm: failed to parse metadata: " + std::move(text));
+  };
+  if (fields.url.empty()) return bad("missing url");
+  const auto colon = fields.url.find(':');
+  if (colon == std::string::npos) return bad("invalid URL: " + fields.url);
+  const std::string scheme = fields.url.substr(0, colon);
+  if (scheme != "http" && scheme != "https" && scheme != "file") {
+    return bad("unsupported URL scheme: " + scheme);
+  }
+  if (scheme == "file" && !fields.url.starts_with("file://")) {
+    return bad("invalid URL: " + fields.url);
+  }
+  if (fields.memory_limit.bytes < kPageBytes || fields.memory_limit.bytes > kMemoryBytesMax) {
+    return bad("memoryLimit must be between 64Ki and 4Gi");
+  }
+  if (fields.timeout <= 0s || fields.timeout > 1h) {
+    return bad("timeout must be more than 0 and at most an hour");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Middleware>> make_wasm(const Metadata& metadata, ComponentContext& context) {
+  OUT_TRY(auto fields, parse_fields(metadata, kFields));
+  OUT_CHECK(check(fields));
+  auto options = std::make_shared<http_wasm::Options>();
+  options->guest_config = fields.guest_config;
+  options->strict_sandbox = fields.strict_sandbox;
+  options->allowance.memory_pages_max =
+      static_cast<std::uint32_t>(fields.memory_limit.bytes / kPageBytes);
+  options->allowance.time_max = fields.timeout;
+  std::move_only_function<Result<std::shared_ptr<Code>>()> make = [] {
+    return std::make_shared<Code>();
+  };
+  OUT_TRY(auto code, context.shared<Code>(std::move(make)));
+  return std::make_unique<Wasm>(std::move(fields), std::move(options), std::move(code));
+}
+std::vector<FieldInfo> wasm_fields() { return describe(kFields); }
+
+}  // namespace outrigger::components::middleware

@@ -401,5 +401,39 @@ TEST(PubsubLoader, LeavesNothingBehindOfAComponentThatCannotBeOpened) {
   });
 }
 
+TEST(PubsubLoader, MovesSubscriptionsToTheBrokerThatTakesTheOldOnesPlace) {
+  World world;
+  world.play([](World* w) -> Task<void> {
+    Loader loader({w->loops, kFakes, {&w->service}, *w->manager, nullptr, "app", "ns"});
+    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
+    co_await w->manager->component_opened("pubsub");
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+    EXPECT_TRUE(w->broker->delivers.contains("a"));
+    const auto old_one = w->service.find("pubsub");
+    // While a publication is in the old one.
+    std::optional<OpenBroker::Use> inside;
+    inside.emplace(*old_one);
+    resources::Component spec;
+    components::Metadata metadata{"pubsub", "pubsub.fake", "v1", {}};
+    auto opened = co_await loader.open(spec, metadata);
+    EXPECT_TRUE(opened && opened->replaced);
+    if (!opened || !opened->replaced) co_return;
+    EXPECT_TRUE(w->broker->delivers.empty());
+    EXPECT_FALSE(w->broker->closed);
+    auto& fresh = static_cast<FakeBroker&>(w->service.find("pubsub")->broker());
+    EXPECT_NE(&fresh, w->broker);
+    EXPECT_TRUE(fresh.delivers.contains("a"));
+    EXPECT_TRUE(co_await fresh.give(message_for("a")));
+    inside.reset();
+    co_await *std::move(opened->replaced);
+    EXPECT_TRUE(w->broker->closed);
+    // Where the new one cannot be opened all stays.
+    components::Metadata broken{"pubsub", "pubsub.fake", "v1", {{"broken", "yes"}}};
+    EXPECT_FALSE(co_await loader.open(spec, broken));
+    EXPECT_TRUE(fresh.delivers.contains("a"));
+    co_await loader.close("pubsub");
+  });
+}
+
 }  // namespace
 }  // namespace outrigger::pubsub

@@ -1,6 +1,7 @@
 #include "runtime/resiliency/policies.h"
 
 #include "base/pch_test.h"
+#include "base/scope.h"
 #include "runtime/resiliency/backoff.h"
 
 namespace outrigger::runtime::resiliency {
@@ -156,6 +157,58 @@ TEST(Policies, AreCountedUnderUpstreamsNames) {
         "dapr_resiliency_cb_state" + counted(R"("circuitbreaker",status="open")") + " 0"}) {
     EXPECT_TRUE(page.contains(line)) << line << "\n" << page;
   }
+}
+
+Resiliency with_breaker(std::string trip, std::string name = "cb") {
+  Resiliency document;
+  document.circuit_breakers["cb"] = {.timeout = 1h, .trip = "consecutiveFailures >= 1"};
+  document.circuit_breakers["other"] = {.timeout = 1h, .trip = std::move(trip)};
+  document.apps["a"] = {.policies = {.circuit_breaker = std::move(name)}};
+  document.apps["b"] = {.policies = {.circuit_breaker = "other"}};
+  return document;
+}
+
+Task<Outcome> fail_once() {
+  Outcome outcome;
+  outcome.error = Error(Code::unavailable, "broken");
+  co_return outcome;
+}
+
+void trip(const Policies& policies, std::string_view app) {
+  Attempt attempt = [] { return fail_once(); };
+  const Policy policy = policies.app(app, "m");
+  [[maybe_unused]] const auto said = run(policy.run(std::move(attempt)));
+}
+
+std::map<std::string, Breaker::State> states(const Policies& policies) {
+  std::map<std::string, Breaker::State> all;
+  for (const auto& breaker : policies.breakers()) all[breaker.key] = breaker.state;
+  return all;
+}
+
+TEST(Policies, BreakersOfUnchangedPoliciesGoOnUnderOtherDocuments) {
+  const Policies first({with_breaker("consecutiveFailures >= 1")});
+  trip(first, "a");
+  trip(first, "b");
+  using enum Breaker::State;
+  EXPECT_EQ(states(first), (std::map<std::string, Breaker::State>{{"a:m", open}, {"b:m", open}}));
+  // The policy of b says something else now.
+  auto changed = with_breaker("consecutiveFailures >= 5");
+  changed.timeouts["t"] = 1s;
+  const Policies second({changed}, nullptr, first);
+  EXPECT_EQ(states(second), (std::map<std::string, Breaker::State>{{"a:m", open}}));
+  const Policy now = second.app("b", "m");
+  EXPECT_EQ(states(second),
+            (std::map<std::string, Breaker::State>{{"a:m", open}, {"b:m", closed}}));
+  // Unused in between, and handed on all the same.
+  const Policies third({changed}, nullptr, second);
+  EXPECT_EQ(states(third), (std::map<std::string, Breaker::State>{{"a:m", open}, {"b:m", closed}}));
+  // Another policy for the same target has a breaker of its own.
+  const Policies fourth({with_breaker("consecutiveFailures >= 5", "other")}, nullptr, third);
+  const Policy other = fourth.app("a", "m");
+  EXPECT_EQ(states(fourth).at("a:m"), closed);
+  const Policies none({}, nullptr, fourth);
+  EXPECT_TRUE(none.breakers().empty());
 }
 
 }  // namespace

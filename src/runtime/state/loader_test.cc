@@ -127,5 +127,47 @@ TEST_F(StateLoader, OthersAreToldOfStores) {
   EXPECT_EQ(events, (std::vector<std::string>{"opened store", "closing store"}));
 }
 
+TEST_F(StateLoader, AStoreTakesTheOldOnesPlaceWhichEndsWithItsCalls) {
+  ASSERT_TRUE(run(loader_.open({}, metadata("store", {{"actorStateStore", "true"}}))));
+  const auto old_one = first_.find("store");
+  // Where the new one cannot be opened all stays.
+  EXPECT_EQ(error_of({}, metadata("store", {{"broken", ""}})), "broken");
+  EXPECT_EQ(first_.find("store"), old_one);
+  EXPECT_EQ(loader_.actor_store(), "store");
+  struct Story {
+    static Task<void> replace(Loader* loader, std::shared_ptr<OpenStore> old_one,
+                              components::Metadata metadata) {
+      resources::Component spec;
+      auto opened = co_await loader->open(spec, std::move(metadata));
+      EXPECT_TRUE(opened && opened->replaced);
+      if (!opened || !opened->replaced) co_return;
+      // Held by what closes it, and then only by this test, twice.
+      EXPECT_EQ(old_one.use_count(), 3);
+      co_await *std::move(opened->replaced);
+      EXPECT_EQ(old_one.use_count(), 2);
+    }
+  };
+  run(Story::replace(&loader_, old_one, metadata("store")));
+  EXPECT_NE(first_.find("store"), old_one);
+  EXPECT_TRUE(second_.find("store"));
+  // The new one is no store for actors.
+  EXPECT_EQ(loader_.actor_store(), std::nullopt);
+}
+
+TEST_F(StateLoader, ASecondStoreForActorsIsRefusedAtRunTime) {
+  ASSERT_TRUE(run(loader_.open({}, metadata("one", {{"actorStateStore", "true"}}))));
+  resources::Component spec;
+  spec.name = "two";
+  EXPECT_EQ(loader_.refuses(spec), std::nullopt);
+  resources::NameValue marked;
+  marked.name = "ActorStateStore";
+  spec.metadata.push_back(marked);
+  EXPECT_EQ(loader_.refuses(spec),
+            "one is already the actor state store, only one actor state store is allowed. The "
+            "component will be applied if one is removed");
+  spec.name = "one";
+  EXPECT_EQ(loader_.refuses(spec), std::nullopt);
+}
+
 }  // namespace
 }  // namespace outrigger::runtime::state::testing

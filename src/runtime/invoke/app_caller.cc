@@ -145,7 +145,7 @@ Result<AppCaller::Prepared> AppCaller::prepare(const RequestView& request,
   }
   encode_message(prepared.grpc_message, request);
   prepared.type_url = request.type_url;
-  prepared.grpc_metadata = grpc_metadata(request.metadata, trace, HttpNames::prefix);
+  prepared.grpc_metadata = grpc_request_metadata(request, trace);
   return prepared;
 }
 

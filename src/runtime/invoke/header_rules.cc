@@ -330,6 +330,15 @@ net::Headers grpc_metadata(std::span<const Field> metadata, const TraceContext& 
   return out;
 }
 
+net::Headers grpc_request_metadata(const RequestView& request, const TraceContext& trace) {
+  net::Headers out = grpc_metadata(request.metadata, trace, HttpNames::prefix);
+  if (!trace.valid()) return out;
+  out.set(kTraceparentHeader, telemetry::format_traceparent(trace));
+  const auto bin = telemetry::encode_trace_bin(trace);
+  out.set(kGrpcTraceBinHeader, std::string_view(bin.data(), bin.size()));
+  return out;
+}
+
 Forwarding::Forwarding(std::string_view app_id, std::string_view app_namespace,
                        std::string host_address, std::string host_name)
     : app_id_(app_id),

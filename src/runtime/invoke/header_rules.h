@@ -40,6 +40,10 @@ using telemetry::TraceContext;
 enum class HttpNames : std::uint8_t { prefix, keep };
 [[nodiscard]] net::Headers grpc_metadata(std::span<const Field> metadata, const TraceContext& trace,
                                          HttpNames http_names);
+/// The same for a request to a gRPC application: what it does is part of `trace`, if that is one,
+/// and not of the caller's own context, which upstream hands on.
+[[nodiscard]] net::Headers grpc_request_metadata(const RequestView& request,
+                                                 const TraceContext& trace);
 /// @}
 
 /// True for the headers of one connection, which no proxy passes on (RFC 9110, section 7.6.1).

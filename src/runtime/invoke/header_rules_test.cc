@@ -155,6 +155,18 @@ TEST(GrpcApplication, GetsTheTraceInBothForms) {
   EXPECT_EQ(grpc_metadata({}, span, HttpNames::keep).value("traceparent"), kOther);
 }
 
+TEST(GrpcApplication, IsPartOfTheSpanAndNotOfTheCallersOwnContext) {
+  RequestView request;
+  request.metadata = {{"Traceparent", kParent}, {"Tracestate", "k=v"}};
+  const auto span = telemetry::parse_traceparent(kOther).value();
+  const auto metadata = grpc_request_metadata(request, span);
+  EXPECT_EQ(metadata.joined("traceparent"), kOther);
+  EXPECT_EQ(metadata.value("tracestate"), "k=v");
+  const auto bin = telemetry::encode_trace_bin(span);
+  EXPECT_EQ(metadata.joined("grpc-trace-bin"), std::string_view(bin.data(), bin.size()));
+  EXPECT_EQ(grpc_request_metadata(request, {}).value("traceparent"), kParent);
+}
+
 TEST(GrpcCall, BecomesMetadataWithPaddedBase64) {
   net::grpc::Call call;
   call.authority = "localhost";

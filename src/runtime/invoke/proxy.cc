@@ -113,6 +113,7 @@ Task<Result<net::Response>> Proxy::pass_on(std::shared_ptr<Call> call, net::Requ
   if (app.id == service_.identity().app_id) {
     const auto type = type_of(request);
     const TimePoint started = std::chrono::steady_clock::now();
+    set_trace(request.headers, api::trace_of(*call));
     auto response = co_await to_own_app(std::move(call), std::move(request));
     // As upstream: the application that calls itself counts too, if it names itself so.
     if (!asked.empty()) {

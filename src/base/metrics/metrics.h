@@ -150,8 +150,9 @@ struct RegistryOptions {
   std::string app_id;
   /// Off: nothing is recorded and render() is empty but for collectors.
   bool enabled = true;
-  /// Label sets of one group.
-  std::size_t series_max = 10'000;
+  /// Label sets of one group. Ids in paths fill it, where nobody has templates for them: a scrape
+  /// of the sidecar's HTTP metrics is then some 16 MB.
+  std::size_t series_max = 2'000;
   /// Empty: values stay. Otherwise find() calls it for each label, with each metric of the group in
   /// turn: what is changed for one metric is changed for its whole group.
   LabelRewrite rewrite;

@@ -221,18 +221,22 @@ class Wasm final : public Middleware {
       request.content_length = request.body.whole.size();
     }
     before.request.body.stream = nullptr;
-    const net::Headers given = std::move(before.response.headers);
+    net::Response given = std::move(before.response);
+    const bool began = std::exchange(before.response_written, false);
     auto response = co_await next(std::move(request));
-    add_missing(response.headers, given);
-    Exchange& after = job->exchange;
+    add_missing(response.headers, given.headers);
     const bool buffers = job->guest->wants(http_wasm::buffer_response);
-    if (buffers) {
-      auto body = co_await response.body.read_all(kBodyBytesMax);
-      if (!body) co_return refusal(502);
-      response.body.whole = *std::move(body);
+    // What the guest has written before stands before what comes now.
+    if (buffers || began) {
+      auto rest = co_await response.body.read_all(kBodyBytesMax);
+      if (!rest) co_return refusal(502);
+      response.body.whole = std::move(given.body.whole) + *rest;
       response.body.stream = nullptr;
       response.content_length.reset();
+      response.headers.remove("content-length");
     }
+    if (began && !buffers) response.status = given.status;
+    Exchange& after = job->exchange;
     auto stream_back = std::move(response.body.stream);
     after.response = std::move(response);
     const auto told = co_await run<bool>(job, &tell);
@@ -241,7 +245,6 @@ class Wasm final : public Middleware {
       co_return refusal(500);
     }
     net::Response changed = std::move(job->exchange.response);
-    if (buffers) changed.headers.remove("content-length");
     changed.body.stream = std::move(stream_back);
     co_return changed;
   }

@@ -178,6 +178,16 @@ TEST_F(WasmTest, AGuestChangesTheAnswerIfItAskedForIt) {
   }
 }
 
+TEST_F(WasmTest, WhatAGuestWritesFirstStandsFirst) {
+  Code code;
+  code.on_request = Code::number(203) + code.call("set_status_code", 1) + Code::number(1) +
+                    code.text("first ") + code.call("write_body", 3) + Code::next(true);
+  Rig rig("middleware.http.wasm", guest(code));
+  const auto response = rig.send("/a");
+  EXPECT_EQ(response.status, 203);
+  EXPECT_EQ(response.body.whole, "first /a");
+}
+
 TEST_F(WasmTest, AGuestThatFailsAnswersWithAnErrorAndTheNextOneIsNew) {
   const LogCapture quiet;
   const std::string unreachable(1, '\0');

@@ -5,6 +5,7 @@
 #include "resources/configuration_loader.h"
 #include "resources/loader.h"
 #include "resources/yaml.h"
+#include "runtime/reload/differ.h"
 
 namespace {
 
@@ -38,6 +39,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   OUT_ASSERT(first.subscriptions == second.subscriptions);
   OUT_ASSERT(first.resiliencies == second.resiliencies);
   OUT_ASSERT(first.http_endpoints == second.http_endpoints);
+  OUT_ASSERT(runtime::reload::component_changes(first.components, second.components).empty());
+  // A file that is broken now takes nothing of that away, whatever else there is.
+  resources::Resources later;
+  later.broken_files.insert(file.path);
+  if (!second.components.empty()) later.components.push_back(second.components.back());
+  resources::keep_from_broken_files(later, first);
+  OUT_ASSERT(runtime::reload::difference(first.components, later.components).deleted.empty());
+  OUT_ASSERT(runtime::reload::difference(first.subscriptions, later.subscriptions).deleted.empty());
   (void)resources::filter_resources(first, {.app_id = "app", .namespace_name = "default"});
   if (const auto configuration = resources::parse_configuration_json(text)) use(*configuration);
   if (const auto node = yaml::parse(text, {.file = "fuzz.yaml"})) {

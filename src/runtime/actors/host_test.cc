@@ -146,6 +146,30 @@ Task<void> adds_types(World& w) {
 }
 TEST(Host, WhatTheApplicationHostsIsToldToAllLoopsAndToPlacement) { with_world(adds_types); }
 
+Task<void> changes_stores(World& w) {
+  co_await w.host->start(std::nullopt);
+  EXPECT_TRUE(co_await w.add(list("cat")));
+  EXPECT_EQ(co_await w.hosted("cat"), 0);
+  co_await w.host->set_store("store");
+  EXPECT_EQ(co_await w.hosted("cat"), 2);
+  EXPECT_EQ(w.placement.told.back(), list("cat"));
+  // Another one in its place is nothing to tell of.
+  const std::size_t told = w.placement.told.size();
+  co_await w.host->set_store("other");
+  EXPECT_EQ(w.placement.told.size(), told);
+  co_await w.host->set_store(std::nullopt);
+  EXPECT_EQ(w.placement.told.back(), Strings());
+  EXPECT_EQ(co_await w.hosted("cat"), 0);
+  // What is taken back meanwhile does not come again.
+  EXPECT_TRUE(co_await w.add(list("dog"), Host::Way::stream));
+  co_await w.host->remove(list("cat"));
+  co_await w.host->set_store("store");
+  EXPECT_EQ(w.placement.told.back(), list("dog"));
+  EXPECT_EQ(co_await w.hosted("dog"), 2);
+  EXPECT_EQ(co_await w.hosted("cat"), 0);
+}
+TEST(Host, ActorsComeAndGoWithTheirStore) { with_world(changes_stores); }
+
 Task<void> adds_before_the_store(World& w) {
   EXPECT_TRUE(co_await w.add(list()));
   EXPECT_EQ(w.placement.opened, 0);

@@ -194,6 +194,9 @@ Task<Result<>> Processor::Impl::open_unless_ignored(resources::Component compone
     if (observer != nullptr) observer->initialised(kept);
     co_return opened;
   }
+  // The sidecar ends: until then what is there is used.
+  const Cancellation* const mine = co_await this_cancellation();
+  if (mine != nullptr && mine->requested()) co_return opened;
   if (observer != nullptr) observer->failed(kept, "init");
   co_await withdraw(kept.name);
   Error error = opened.error();

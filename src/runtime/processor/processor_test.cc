@@ -56,6 +56,10 @@ class FakeLoader final : public ComponentLoader {
     return one_ + " is there";
   }
   Task<Result<Opened>> open(Component spec, components::Metadata metadata) override {
+    if (metadata.properties.contains("slow")) {
+      const auto woken = co_await idle.wait();
+      if (!woken) co_return fail(woken.error());
+    }
     const auto password = metadata.find({"password"});
     if (metadata.properties.contains("broken")) {
       events_.push_back("broken " + spec.name);
@@ -201,6 +205,28 @@ TEST(Processor, AFailureEndsTheProcessUnlessTheComponentSaysToIgnoreIt) {
               "for a (state.fake/v1): [INIT_COMPONENT_FAILURE]: initialization error occurred for "
               "a (state.fake/v1): it is broken");
     EXPECT_THAT(w->loaded(), IsEmpty());
+  });
+}
+
+TEST(Processor, OneThatIsBeingOpenedAtTheEndLeavesTheOldOneInUse) {
+  World::play([](World* w) -> Task<void> {
+    EXPECT_TRUE(co_await w->processor.update(component("a")));
+    Cancellation end;
+    std::optional<Result<>> ended;
+    struct Updating {
+      static Task<void> run(World* w, std::optional<Result<>>* ended) {
+        auto updated = co_await w->processor.update(with(component("a"), "slow", "yes"));
+        ended->emplace(std::move(updated));
+      }
+    };
+    Scope scope;
+    scope.spawn(Updating::run(w, &ended), end);
+    EXPECT_FALSE(ended);
+    end.request();
+    co_await scope.join();
+    EXPECT_TRUE(ended && !*ended);
+    EXPECT_THAT(w->loaded(), ElementsAre("a"));
+    EXPECT_THAT(w->take_events(), ElementsAre("open a"));
   });
 }
 

@@ -116,8 +116,7 @@ TEST(HttpEndpoint, AnUnknownRenegotiationIsAnError) {
   EXPECT_FALSE(parsed(&parse_http_endpoint, "spec: {clientTLS: {renegotiation: Often}}"));
 }
 
-TEST(Resiliency, EveryFieldIsRead) {
-  const auto resiliency = parsed(&parse_resiliency, R"(kind: Resiliency
+constexpr std::string_view kEveryField = R"(kind: Resiliency
 metadata: {name: r}
 scopes: [app]
 spec:
@@ -150,7 +149,10 @@ spec:
       statestore:
         outbound: {timeout: fast}
         inbound: {retry: constant}
-)");
+)";
+
+TEST(Resiliency, EveryFieldIsRead) {
+  const auto resiliency = parsed(&parse_resiliency, kEveryField);
   ASSERT_TRUE(resiliency) << resiliency.error().message();
   EXPECT_THAT(resiliency->timeouts,
               ElementsAre(Pair("fast", 500ms), Pair("long", 1h), Pair("plain", 1500ms)));

@@ -34,31 +34,33 @@ Metrics::Metrics(telemetry::Registry& registry) {
                      "1 for the state, named by the label status, that the circuit breaker is in.");
 }
 
-void Metrics::loaded(const std::string& name, const std::string& name_space) {
-  loaded_.at(documents_.find({name, name_space})).add();
-  name_ = name;
-  name_space_ = name_space;
+void Metrics::loaded(const Target::Source& source) const {
+  loaded_.at(documents_.find({source.name, source.name_space})).add();
 }
 
-telemetry::Labels Metrics::find(std::string_view policy, std::string_view flow,
-                                std::string_view target, std::string_view status) const {
-  return operations_.find({name_, policy, name_space_, flow, target, status});
+telemetry::Labels Metrics::find(const Target& counted, std::string_view policy,
+                                std::string_view status) const {
+  std::string_view name, name_space;
+  if (counted.source_ != nullptr) {
+    name = counted.source_->name;
+    name_space = counted.source_->name_space;
+  }
+  return operations_.find({name, policy, name_space, counted.flow_, counted.target_, status});
 }
 
 void Target::executed(Policy policy, std::string_view status) const {
   if (metrics_ == nullptr) return;
   const std::string_view name = to_string(policy);
-  metrics_->executed_.at(metrics_->find(name, flow_, target_, status)).add();
+  metrics_->executed_.at(metrics_->find(*this, name, status)).add();
   if (policy != Policy::circuit_breaker) return;
   for (const std::string_view state : kStates) {
-    metrics_->breaker_state_.at(metrics_->find(name, flow_, target_, state))
-        .set(state == status ? 1 : 0);
+    metrics_->breaker_state_.at(metrics_->find(*this, name, state)).set(state == status ? 1 : 0);
   }
 }
 
 void Target::activated(Policy policy, std::string_view status) const {
   if (metrics_ == nullptr) return;
-  metrics_->activated_.at(metrics_->find(to_string(policy), flow_, target_, status)).add();
+  metrics_->activated_.at(metrics_->find(*this, to_string(policy), status)).add();
 }
 
 }  // namespace outrigger::runtime::resiliency

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,13 +14,20 @@ class Metrics;
 /// metrics it counts nothing.
 class Target {
  public:
+  /// A document.
+  struct Source {
+    std::string name, name_space;
+  };
   /// The last two are ours.
   enum class Policy : std::uint8_t { timeout, retry, circuit_breaker, limit, ejection };
 
   Target() = default;
   /// `target`: "app_orders", "actor_Cart", "Statestore_mystore". `flow`: "inbound" or "outbound".
-  Target(const Metrics* metrics, std::string target, std::string_view flow)
-      : metrics_(metrics), target_(std::move(target)), flow_(flow) {}
+  /// `source`: the document that was read last, under whose name operations are counted, as
+  /// upstream has it. nullptr: there is none.
+  Target(const Metrics* metrics, std::shared_ptr<const Source> source, std::string target,
+         std::string_view flow)
+      : metrics_(metrics), source_(std::move(source)), target_(std::move(target)), flow_(flow) {}
 
   /// A policy is about to be applied to an operation. `status`: of a breaker.
   void executed(Policy policy, std::string_view status = {}) const;
@@ -27,7 +35,9 @@ class Target {
   void activated(Policy policy, std::string_view status = {}) const;
 
  private:
+  friend class Metrics;
   const Metrics* metrics_ = nullptr;
+  std::shared_ptr<const Source> source_;
   std::string target_;
   std::string_view flow_;
 };
@@ -36,18 +46,17 @@ class Target {
 class Metrics {
  public:
   explicit Metrics(telemetry::Registry& registry);
-  /// A document was read. What is counted from now on bears its name, as upstream has it.
-  void loaded(const std::string& name, const std::string& name_space);
+  /// A document was read.
+  void loaded(const Target::Source& source) const;
 
  private:
   friend class Target;
-  [[nodiscard]] telemetry::Labels find(std::string_view policy, std::string_view flow,
-                                       std::string_view target, std::string_view status) const;
+  [[nodiscard]] telemetry::Labels find(const Target& counted, std::string_view policy,
+                                       std::string_view status) const;
 
   telemetry::Group documents_, operations_;
   telemetry::CounterFamily loaded_, executed_, activated_;
   telemetry::GaugeFamily breaker_state_;
-  std::string name_, name_space_;
 };
 
 }  // namespace outrigger::runtime::resiliency

@@ -107,6 +107,7 @@ struct Policies::Impl {
   PolicyNames for_apps, for_actors;
   std::array<std::array<PolicyNames, 2>, kKindNames.size()> for_components;
   const Metrics* metrics = nullptr;
+  std::shared_ptr<const Target::Source> source;
 
   mutable std::shared_mutex mutex;
   /// By target, as metrics name it.
@@ -235,7 +236,7 @@ void Policies::Impl::make_limits() {
   for (const auto& [app, target] : apps) {
     if (target.limit.empty()) continue;
     if (const auto* policy = find(limit_policies, target.limit)) {
-      Target counted(metrics, concat("app_", app), "inbound");
+      Target counted(metrics, source, concat("app_", app), "inbound");
       limits.emplace(app, std::make_shared<Limit>(*policy, std::move(counted)));
     } else {
       log.error("Resiliency: there is no limit ", target.limit, ", which app ", app,
@@ -253,7 +254,7 @@ void Policies::Impl::make_outliers() {
                 " names: its replicas are not ejected");
       continue;
     }
-    Target counted(metrics, concat("app_", app), "outbound");
+    Target counted(metrics, source, concat("app_", app), "outbound");
     auto tell = [app, counted](std::string_view address, Duration time) {
       log.warn("Replica ", address, " of app ", app, " fails again and again: not called for ",
                format_duration(time));
@@ -289,10 +290,9 @@ std::shared_ptr<Policies::Impl> Policies::make_impl(std::vector<resources::Resil
   }
   for (auto& document : documents) {
     log.info("Loading Resiliency configuration: ", document.name);
-    const std::string name = document.name;
-    const std::string name_space = document.namespace_name;
+    impl->source = std::make_shared<const Target::Source>(document.name, document.namespace_name);
     impl->add(std::move(document));
-    if (metrics != nullptr) metrics->loaded(name, name_space);
+    if (metrics != nullptr) metrics->loaded(*impl->source);
   }
   impl->find_defaults();
   impl->make_limits();
@@ -340,7 +340,7 @@ Policy Policies::make(Wanted&& wanted) const {
   if (const auto* timeout = find(impl_->timeouts, wanted.names.timeout)) policy.timeout_ = *timeout;
   policy.retry_ = find(impl_->retries, wanted.names.retry);
   policy.breaker_ = impl_->breaker(wanted);
-  policy.metrics_ = Target(impl_->metrics, std::move(wanted.target),
+  policy.metrics_ = Target(impl_->metrics, impl_->source, std::move(wanted.target),
                            wanted.direction == Direction::inbound ? "inbound" : "outbound");
   if (policy.has_timeout()) policy.metrics_.executed(Target::Policy::timeout);
   if (policy.retry_ != nullptr) policy.metrics_.executed(Target::Policy::retry);

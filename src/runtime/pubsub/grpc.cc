@@ -67,7 +67,7 @@ Task<Result<std::string>> bulk_publish(Service& service, net::grpc::Call& call,
     }
   }
   request.face = Face::grpc;
-  request.span_name = call.path;
+  request.span_name = call.path + "/";  // As upstream names it.
   note_call(call, request.topic);
   request.trace = runtime::api::trace_of(call);
   BulkPublished outcome = co_await service.bulk_publish(std::move(request));

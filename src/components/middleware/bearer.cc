@@ -1,11 +1,8 @@
 #include "base/json.h"
 #include "base/log.h"
-#include "base/scope.h"
 #include "base/strings.h"
+#include "components/middleware/fetch.h"
 #include "components/middleware/middleware.h"
-#include "net/http/client.h"
-#include "net/tls.h"
-#include "net/uri.h"
 #include "security/jwks/key_cache.h"
 #include "security/jwt/token.h"
 
@@ -17,8 +14,6 @@ using namespace std::chrono_literals;
 const Logger log("dapr.contrib");
 
 constexpr auto kSkew = 5min;
-constexpr Duration kDiscoveryTimeout = 30s;
-constexpr std::size_t kDocumentBytesMax = std::size_t{1} << 20;
 // Shorter ones are none; upstream looks at no more of them.
 constexpr std::size_t kTokenBytesMin = 10;
 
@@ -50,44 +45,22 @@ std::optional<Discovered> read_document(std::string_view text) {
   return found;
 }
 
-Task<Result<std::string>> get(std::string address) {
-  OUT_CO_TRY(const auto url, net::parse_url(address));
-  net::Endpoint endpoint;
-  endpoint.address = {.host = url.host, .port = url.effective_port()};
-  if (url.scheme == "https") {
-    net::TlsOptions trust;
-    trust.alpn = {"h2", "http/1.1"};
-    OUT_CO_TRY(endpoint.tls, net::TlsContext::client(std::move(trust)));
-    endpoint.protocol = net::Endpoint::Protocol::negotiate;
-  }
-  net::Request request;
-  request.method = "GET";
-  request.scheme = url.scheme;
-  request.authority = url.authority();
-  request.target = url.target();
-  net::Client client;
-  auto response = co_await client.send(endpoint, std::move(request));
-  Result<std::string> body = fail(Code::unavailable, "");
-  if (!response) {
-    body = std::unexpected(std::move(response).error().context("failed to execute request"));
-  } else if (response->status != 200) {
-    body = fail(Code::unavailable,
-                "invalid response status code: " + std::to_string(response->status));
-    if (response->body.stream) response->body.stream->close();
-  } else {
-    body = co_await response->body.read_all(kDocumentBytesMax);
-  }
-  co_await client.close();
-  co_return body;
-}
-
 /// Where an issuer publishes its keys, by its OpenID configuration.
 Task<Result<std::string>> discover(std::string issuer) {
   std::string_view base = issuer;
   if (base.ends_with('/')) base.remove_suffix(1);
   std::string url = std::string(base) + "/.well-known/openid-configuration";
-  OUT_CO_TRY(const auto text, co_await with_timeout(get(std::move(url)), kDiscoveryTimeout));
-  const auto found = read_document(text);
+  FetchRequest get;
+  get.url = std::move(url);
+  auto answer = co_await fetch(std::move(get));
+  if (!answer) {
+    co_return std::unexpected(std::move(answer).error().context("failed to execute request"));
+  }
+  if (answer->status != 200) {
+    co_return fail(Code::unavailable,
+                   "invalid response status code: " + std::to_string(answer->status));
+  }
+  const auto found = read_document(answer->body);
   if (!found) co_return fail(Code::invalid_argument, "failed to decode JSON response");
   if (found->keys_url.empty()) {
     co_return fail(Code::invalid_argument,

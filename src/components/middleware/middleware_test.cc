@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "components/middleware/rig_testing.h"
@@ -75,6 +76,39 @@ TEST(Bearer, WantsIssuerAndAudience) {
   EXPECT_EQ(
       Rig("middleware.http.bearer", {{"issuerURL", "https://here"}, {"clientID", "me"}}).error(),
       "");
+}
+
+TEST(Bearer, FindsItsKeysByTheIssuersConfiguration) {
+  const auto opened = [](const std::function<std::string(const std::string& url)>& document,
+                         int status = 200) {
+    std::string url;
+    CannedServer issuer([&](const std::string& request) {
+      if (request.starts_with("GET /keys ")) {
+        return CannedServer::reply(200, "application/json", R"({"keys":[]})");
+      }
+      return CannedServer::reply(status, "application/json", document(url));
+    });
+    url = issuer.url();
+    Rig rig("middleware.http.bearer", {{"issuer", url}, {"audience", "me"}});
+    const auto result = run_on(rig.loop(), rig.get()->init());
+    if (result) run_on(rig.loop(), rig.get()->close());
+    return result ? "opened" : result.error().message();
+  };
+  const auto good = [](const std::string& url) {
+    return R"({"issuer":")" + url + R"(","jwks_uri":")" + url + "/keys\"}";
+  };
+  EXPECT_EQ(opened(good), "opened");
+  EXPECT_THAT(opened(good, 404), testing::HasSubstr("invalid response status code: 404"));
+  EXPECT_THAT(opened([](const std::string&) { return "[]"; }),
+              testing::HasSubstr("failed to decode JSON response"));
+  EXPECT_THAT(opened([](const std::string&) { return "{}"; }),
+              testing::HasSubstr("does not contain a 'jwks_uri'"));
+  EXPECT_THAT(opened([](const std::string& url) {
+                return R"({"issuer":"https://other","jwks_uri":")" + url + "/keys\"}";
+              }),
+              testing::HasSubstr("doesn't match"));
+  EXPECT_THAT(opened([](const std::string&) { return std::string(2U << 20, ' '); }),
+              testing::HasSubstr("failed to execute request"));
 }
 
 }  // namespace

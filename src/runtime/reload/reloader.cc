@@ -40,6 +40,49 @@ std::string mark_of(const std::string& path) {
   return mark;
 }
 
+/// Tells when one of some files has changed, whatever else happens in their folders.
+class FileWatch {
+ public:
+  FileWatch(Duration quiet, std::move_only_function<void()> changed)
+      : quiet_(quiet), changed_(std::move(changed)) {}
+
+  /// These from now on; what is known of those that were watched before stays.
+  void set(const std::vector<std::string>& paths) {
+    std::map<std::string, std::string> marks;
+    for (const std::string& path : paths) {
+      const auto known = marks_.find(path);
+      marks[path] = known == marks_.end() ? mark_of(path) : known->second;
+    }
+    const bool same = std::ranges::equal(std::views::keys(marks), std::views::keys(marks_));
+    marks_ = std::move(marks);
+    if (same) return;
+    watch_.reset();
+    if (paths.empty()) return;
+    watch_ = std::make_unique<FolderWatch>(folders_of(paths), quiet_, [this] { look(); });
+  }
+  void stop() {
+    watch_.reset();
+    marks_.clear();
+  }
+
+ private:
+  void look() {
+    bool moved = false;
+    for (auto& [path, mark] : marks_) {
+      if (std::exchange(mark, mark_of(path)) != mark) moved = true;
+    }
+    if (moved) changed_();
+  }
+
+  const Duration quiet_;
+  std::move_only_function<void()> changed_;
+  std::map<std::string, std::string> marks_;
+  std::unique_ptr<FolderWatch> watch_;
+};
+
+// Longer intervals are this one: a clock of nanoseconds holds no more than some centuries.
+constexpr Duration kIntervalMax = std::chrono::hours(24 * 365);
+
 }  // namespace
 
 struct Reloader::Impl {
@@ -61,9 +104,11 @@ struct Reloader::Impl {
   bool stopped = false;
   Signal asked;
   std::unique_ptr<FolderWatch> folder_watch;
-  std::unique_ptr<FolderWatch> secrets_watch;
-  /// By path, with their marks: there may be much else in their folders.
-  std::map<std::string, std::string> watched_secrets;
+  FileWatch configurations{options.quiet, [this] { ask(Target::Cause::change); }};
+  FileWatch secrets{options.quiet, [this] {
+                      secret_files = true;
+                      asked.notify_all();
+                    }};
   Timer interval{[this] { tick(); }};
   Timer settling{[this] { ask(Target::Cause::change); }};
   Timer secrets_interval{[this] { poll(); }};
@@ -74,9 +119,10 @@ struct Reloader::Impl {
     asked.notify_all();
   }
   void tick() {
-    interval.start(options.interval);
+    start_interval();
     ask(Target::Cause::again);
   }
+  void start_interval() { interval.start(std::min(options.interval, kIntervalMax)); }
   void poll() {
     polling = true;
     start_polling();
@@ -84,27 +130,18 @@ struct Reloader::Impl {
   }
   void start_polling() {
     if (options.secrets_interval > Duration(0)) {
-      secrets_interval.start(options.secrets_interval);
+      secrets_interval.start(std::min(options.secrets_interval, kIntervalMax));
     } else {
       secrets_interval.stop();
     }
   }
   void watch() {
-    std::vector<std::string> folders = options.sources.folders;
-    log.info("Watching directories: [", join(folders, ", "), "]");
-    for (const std::string& folder : folders_of(options.sources.configurations)) {
-      folders.push_back(folder);
-    }
-    folder_watch = std::make_unique<FolderWatch>(std::move(folders), options.quiet,
+    log.info("Watching directories: [", join(options.sources.folders, ", "), "]");
+    folder_watch = std::make_unique<FolderWatch>(options.sources.folders, options.quiet,
                                                  [this] { ask(Target::Cause::change); });
-    interval.start(options.interval);
+    configurations.set(options.sources.configurations);
+    start_interval();
     start_polling();
-  }
-  void look_at_secret_files() {
-    for (auto& [path, mark] : watched_secrets) {
-      if (std::exchange(mark, mark_of(path)) != mark) secret_files = true;
-    }
-    if (secret_files) asked.notify_all();
   }
   Result<> check_duplicate(const std::optional<Error>& duplicate);
   void say(const std::vector<resources::Notice>& notices);
@@ -194,28 +231,15 @@ Task<Result<>> Reloader::run() {
   impl_->ask(Target::Cause::start);
   auto ended = co_await impl_->work();
   impl_->folder_watch.reset();
-  impl_->secrets_watch.reset();
+  impl_->configurations.stop();
+  impl_->secrets.stop();
   impl_->interval.stop();
   impl_->settling.stop();
   impl_->secrets_interval.stop();
   co_return ended;
 }
 
-void Reloader::set_secret_files(std::vector<std::string> paths) {
-  std::map<std::string, std::string> watched;
-  for (const std::string& path : paths) {
-    const auto known = impl_->watched_secrets.find(path);
-    watched[path] = known == impl_->watched_secrets.end() ? mark_of(path) : known->second;
-  }
-  const bool same =
-      std::ranges::equal(std::views::keys(watched), std::views::keys(impl_->watched_secrets));
-  impl_->watched_secrets = std::move(watched);
-  if (same) return;
-  impl_->secrets_watch.reset();
-  if (paths.empty()) return;
-  impl_->secrets_watch = std::make_unique<FolderWatch>(folders_of(paths), impl_->options.quiet,
-                                                       [this] { impl_->look_at_secret_files(); });
-}
+void Reloader::set_secret_files(std::vector<std::string> paths) { impl_->secrets.set(paths); }
 
 void Reloader::stop() { impl_->stopped = true; }
 

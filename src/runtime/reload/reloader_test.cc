@@ -32,6 +32,7 @@ class FakeTarget final : public Target {
     names.clear();
     for (const auto& each : now->resources.components) names.push_back(each.name);
     causes.push_back(cause);
+    if (now->configuration) configuration = now->configuration->name;
     if (now->resources.components.size() > 1'000) co_return fail(Code::internal, "too many");
     co_return Result<>();
   }
@@ -46,6 +47,7 @@ class FakeTarget final : public Target {
 
   std::vector<std::string> names;
   std::vector<Cause> causes;
+  std::string configuration;
   int secret_files = 0;
   int polls = 0;
   bool held = false;
@@ -201,6 +203,26 @@ TEST_F(ReloaderTest, SecretFilesAreWatchedThemselvesNotTheirFolders) {
   write("secrets/new", R"({"a": "c"})");
   std::filesystem::rename(secrets / "new", secrets / "mine.json");
   wait([this] { return target_.secret_files > 1; });
+}
+
+TEST_F(ReloaderTest, AConfigurationIsReadAgainWhenItsFileChanges) {
+  const auto folder = folder_ / "config";
+  std::filesystem::create_directory(folder);
+  options_.sources.configurations = {(folder / "config").string()};
+  write("config/config", "kind: Configuration\nmetadata: {name: first}\n");
+  start();
+  write("config/other", "much else");
+  write("config/new", "kind: Configuration\nmetadata: {name: second}\n");
+  std::filesystem::rename(folder / "new", folder / "config");
+  wait([this] { return target_.causes.back() == Target::Cause::change; });
+  EXPECT_EQ(target_.configuration, "second");
+}
+
+TEST_F(ReloaderTest, NoIntervalIsTooLong) {
+  options_.interval = Duration::max();
+  options_.secrets_interval = Duration::max();
+  start();
+  EXPECT_THAT(target_.causes, ElementsAre(Target::Cause::start));
 }
 
 TEST_F(ReloaderTest, WhatIsWrongIsSaidOnce) {

@@ -57,8 +57,6 @@ def one_call_is_one_tree_through_both_sidecars_the_application_the_broker_and_th
     assert publication["parentId"] == server["id"] and delivery["parentId"] == publication["id"]
     received = [request.headers["traceparent"] for request in app.received("/orders")]
     assert f"00-{trace}-{delivery['id']}-01" in received, (delivery, received)
-    assert client["timestamp"] <= server["timestamp"] + 1000
-    assert client["duration"] >= server["duration"]
 
 
 @test

@@ -47,13 +47,18 @@ bool mentions_namespace(std::span<const NameValue> items) {
 
 void enforce_strict_sandbox(Component& component) {
   constexpr std::string_view kItem = "strictSandbox";
-  if (component.type != "bindings.wasm" && component.type != "middleware.http.wasm") return;
+  const bool wasm = equals_fold(component.type, "bindings.wasm") ||
+                    equals_fold(component.type, "middleware.http.wasm");
+  if (!wasm) return;
+  // Of several the last would count, and none of them may say otherwise.
+  bool said = false;
   for (NameValue& item : component.metadata) {
     if (!equals_fold(item.name, kItem)) continue;
     item.value = "true";
     item.has_value = true;
-    return;
+    said = true;
   }
+  if (said) return;
   component.metadata.push_back({.name = std::string(kItem), .value = "true", .has_value = true});
 }
 

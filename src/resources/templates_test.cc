@@ -61,6 +61,13 @@ TEST(Templates, TheStrictSandboxIsForcedOnWebAssemblyOnly) {
   enforce_strict_sandbox(component);
   ASSERT_EQ(component.metadata.size(), 1);
   component.metadata.clear();
+  component.type = "Middleware.HTTP.wasm";
+  component.metadata = {{.name = "strictSandbox", .value = "true", .has_value = true},
+                        {.name = "STRICTSANDBOX", .value = "false", .has_value = true}};
+  enforce_strict_sandbox(component);
+  ASSERT_EQ(component.metadata.size(), 2);
+  EXPECT_EQ(component.metadata[1].value, "true");
+  component.metadata.clear();
   component.type = "bindings.http";
   enforce_strict_sandbox(component);
   EXPECT_TRUE(component.metadata.empty());

@@ -18,6 +18,13 @@ bool same_text(std::string_view a, std::string_view b) {
       a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
+/// Whether the Configuration's word about WebAssembly makes another component of it.
+bool is_sandboxed(const resources::Component& component) {
+  resources::Component strict = component;
+  resources::enforce_strict_sandbox(strict);
+  return !(strict == component);
+}
+
 Error init_error(std::string_view kind, const resources::Component& component,
                  const std::string& why) {
   return {Code::failed_precondition, "[" + std::string(kind) +
@@ -80,6 +87,8 @@ struct Processor::Impl {
     return has_store(store) ? std::string() : store;
   }
   bool must_wait(const resources::Component& component) {
+    // Rules may have changed since it began to wait: it is told at once.
+    if (is_denied(component)) return false;
     if (!awaited_store(component).empty()) return true;
     ComponentLoader* const loader = loader_of(component);
     return started && loader != nullptr && loader->refuses(component).has_value();
@@ -223,6 +232,11 @@ Task<Result<>> Processor::Impl::open_waiting() {
     if (next == waiting.end()) co_return Result<>();
     resources::Component component = std::move(*next);
     waiting.erase(next);
+    if (is_denied(component)) {
+      log.warn("component ", component.log_name(), " is denied by the configuration: not loaded");
+      denied.push_back(std::move(component));
+      continue;
+    }
     OUT_CO_CHECK(co_await open_unless_ignored(std::move(component)));
   }
 }
@@ -246,14 +260,7 @@ void Processor::add(ComponentLoader& loader) { impl_->loaders.push_back(&loader)
 const std::vector<LoadedComponent>& Processor::loaded() const noexcept { return impl_->loaded; }
 
 Task<Result<>> Processor::load(std::vector<resources::Component> components) {
-  for (resources::Component& component : components) {
-    if (impl_->is_denied(component)) {
-      log.warn("component ", component.log_name(), " is denied by the configuration: not loaded");
-      impl_->denied.push_back(std::move(component));
-    } else {
-      impl_->waiting.push_back(std::move(component));
-    }
-  }
+  impl_->waiting = std::move(components);
   OUT_CO_CHECK(co_await impl_->open_waiting());
   for (const resources::Component& component : impl_->waiting) {
     log.warn("component ", component.log_name(), " waits for the secret store ",
@@ -267,6 +274,12 @@ Task<Result<>> Processor::update(resources::Component component) {
   impl_->forget(component.name);
   const LoadedComponent* const old = impl_->find(component.name);
   if (old != nullptr && old->spec == component) co_return Result<>();
+  if (impl_->is_denied(component)) {
+    log.warn("Received unauthorized component update, ignored: ", component.log_name());
+    co_await impl_->withdraw(component.name);
+    impl_->denied.push_back(std::move(component));
+    co_return Result<>();
+  }
   ComponentLoader* const loader = impl_->loader_of(component);
   if (const auto why = loader == nullptr ? std::nullopt : loader->refuses(component)) {
     log.error("Skipping hot reload of ", component.log_name(), ": ", *why);
@@ -275,12 +288,6 @@ Task<Result<>> Processor::update(resources::Component component) {
   }
   if (old != nullptr) log.info("Closing existing Component to reload: ", old->spec.log_name());
   const bool other_block = old != nullptr && impl_->loader_of(old->spec) != loader;
-  if (impl_->is_denied(component)) {
-    log.warn("Received unauthorized component update, ignored: ", component.log_name());
-    co_await impl_->withdraw(component.name);
-    impl_->denied.push_back(std::move(component));
-    co_return Result<>();
-  }
   log.info("Adding Component for processing: ", component.log_name());
   const std::string shown = component.log_name();
   if (const std::string store = impl_->awaited_store(component); !store.empty()) {
@@ -332,16 +339,20 @@ Task<void> Processor::refresh_secrets() {
 
 Task<Result<>> Processor::set_rules(std::vector<std::string> denied, bool strict_wasm_sandbox) {
   impl_->settings.denied = std::move(denied);
-  impl_->settings.strict_wasm_sandbox = strict_wasm_sandbox;
+  const bool other_sandbox = std::exchange(impl_->settings.strict_wasm_sandbox,
+                                           strict_wasm_sandbox) != strict_wasm_sandbox;
   for (resources::Component& component : std::exchange(impl_->denied, {})) {
     OUT_CO_CHECK(co_await update(std::move(component)));
   }
   const auto components = impl_->loaded;
   for (const LoadedComponent& each : components) {
-    if (!impl_->is_denied(each.spec)) continue;
-    log.warn("component ", each.spec.log_name(), " is denied by the configuration now: closed");
-    co_await impl_->withdraw(each.spec.name);
-    impl_->denied.push_back(each.spec);
+    if (impl_->is_denied(each.spec)) {
+      log.warn("component ", each.spec.log_name(), " is denied by the configuration now: closed");
+      co_await impl_->withdraw(each.spec.name);
+      impl_->denied.push_back(each.spec);
+    } else if (other_sandbox && is_sandboxed(each.spec)) {
+      OUT_CO_CHECK(co_await impl_->open_unless_ignored(each.spec));
+    }
   }
   co_return Result<>();
 }

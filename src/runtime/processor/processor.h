@@ -68,8 +68,9 @@ class Processor {
   Task<void> reopen(std::string name);
   /// Asks the secret stores again, and reopens those whose secrets have changed.
   Task<void> refresh_secrets();
-  /// Other rules about what may be loaded: what is denied now is closed, what is not any more is
-  /// opened.
+  /// Other rules about what may be loaded, and how: what is denied now is closed, what is not any
+  /// more is opened, and what the sandbox is for is opened again if that has changed. What cannot
+  /// be is an error, as with update().
   Task<Result<>> set_rules(std::vector<std::string> denied, bool strict_wasm_sandbox);
   /// What there is to be, as the files had it: in use, waiting, denied. The newest of each name.
   enum class Failed : std::uint8_t { included, left_out };

@@ -61,7 +61,7 @@ class FakeLoader final : public ComponentLoader {
       if (!woken) co_return fail(woken.error());
     }
     const auto password = metadata.find({"password"});
-    if (metadata.properties.contains("broken")) {
+    if (broken || metadata.properties.contains("broken")) {
       events_.push_back("broken " + spec.name);
       co_return fail(Code::unavailable, "it is broken");
     }
@@ -83,6 +83,8 @@ class FakeLoader final : public ComponentLoader {
   /// A call that goes on for as long as this is set keeps what is closed.
   bool busy = false;
   Signal idle;
+  /// Nothing can be opened.
+  bool broken = false;
 
  private:
   static Task<void> end(FakeLoader* loader, std::string event) {
@@ -298,6 +300,10 @@ TEST(Processor, WhatCannotBeOpenedAgainStays) {
     w->take_events();
     co_await w->processor.reopen("vault");
     EXPECT_THAT(w->take_events(), ElementsAre("open vault", "replaced vault"));
+    w->stores.broken = true;
+    co_await w->processor.reopen("vault");
+    EXPECT_THAT(w->take_events(), ElementsAre("broken vault"));
+    EXPECT_THAT(w->loaded(), ElementsAre("vault"));
     co_await w->processor.reopen("nobody");
     EXPECT_THAT(w->take_events(), IsEmpty());
   });
@@ -323,6 +329,48 @@ TEST(Processor, RulesAboutTypesMayChange) {
         EXPECT_THAT(w->take_events(), IsEmpty());
       },
       std::move(settings));
+}
+
+TEST(Processor, WhatWaitsIsNotOpenedIfItIsDeniedMeanwhile) {
+  World::play([](World* w) -> Task<void> {
+    EXPECT_TRUE(co_await w->processor.load({}));
+    EXPECT_TRUE(co_await w->processor.update(with_secret(component("a"))));
+    EXPECT_TRUE(co_await w->processor.update(with(component("one"), "onlyOne", "")));
+    EXPECT_TRUE(co_await w->processor.update(with(component("two"), "onlyOne", "")));
+    EXPECT_THAT(w->take_events(), ElementsAre("open one"));
+    std::vector<std::string> denied;
+    denied.push_back("state.fake");
+    EXPECT_TRUE(co_await w->processor.set_rules(std::move(denied), false));
+    EXPECT_THAT(w->take_events(), ElementsAre("withdraw one", "closed one"));
+    EXPECT_TRUE(co_await w->processor.update(component("vault", "secretstores.fake")));
+    EXPECT_TRUE(co_await w->processor.update(with(component("three"), "onlyOne", "")));
+    EXPECT_TRUE(co_await w->processor.remove("one"));
+    EXPECT_THAT(w->take_events(), ElementsAre("open vault"));
+    std::vector<std::string> names = w->known();
+    std::ranges::sort(names);
+    EXPECT_THAT(names, ElementsAre("a", "three", "two", "vault"));
+  });
+}
+
+TEST(Processor, AnotherSandboxOpensWhatItIsForAgain) {
+  World::play([](World* w) -> Task<void> {
+    FakeLoader middlewares("middleware", w->events);
+    w->processor.add(middlewares);
+    EXPECT_TRUE(co_await w->processor.update(component("a")));
+    EXPECT_TRUE(co_await w->processor.update(component("guest", "middleware.http.wasm")));
+    EXPECT_TRUE(co_await w->processor.update(
+        with(component("strict", "middleware.http.wasm"), "strictSandbox", "true")));
+    w->take_events();
+    EXPECT_TRUE(co_await w->processor.set_rules({}, false));
+    EXPECT_THAT(w->take_events(), IsEmpty());
+    EXPECT_TRUE(co_await w->processor.set_rules({}, true));
+    EXPECT_THAT(w->take_events(), ElementsAre("open guest", "replaced guest"));
+    // One that cannot be had with it is not left without.
+    middlewares.broken = true;
+    EXPECT_FALSE(co_await w->processor.set_rules({}, false));
+    EXPECT_THAT(w->take_events(), ElementsAre("broken guest", "withdraw guest", "closed guest"));
+    co_await w->processor.close();
+  });
 }
 
 TEST(Processor, WhatIsNoTypeOfAnyBlockIsAnErrorAsAtTheStart) {

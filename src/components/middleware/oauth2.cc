@@ -47,16 +47,20 @@ std::string cookie_of(const net::Headers& headers) {
 }
 
 /// A target as a browser shall come back to it: on this host, whatever it looks like. "//host" and
-/// "/\host" would be another one's.
+/// "/\host" would be another one's, and nothing may be left out that stands between the two.
 std::string own_target(std::string_view target) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string safe = "/";
   const auto first = target.find_first_not_of("/\\");
   if (first == std::string_view::npos || target.front() != '/') return safe;
   for (const char c : target.substr(first)) {
-    if (c == '\\') {
-      safe += "%5C";
-    } else if (c > ' ' && c < '\x7f') {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c != '\\' && c > ' ' && c < '\x7f') {
       safe += c;
+    } else {
+      safe += '%';
+      safe += kDigits[byte >> 4];
+      safe += kDigits[byte & 15];
     }
   }
   return safe;

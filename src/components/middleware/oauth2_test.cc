@@ -192,7 +192,8 @@ TEST(OAuth2, DoesNotLeadElsewhere) {
     metadata["forceHTTPS"] = force;
     Rig rig("middleware.http.oauth2", metadata, std::string("elsewhere-") + force);
     for (const char* target : {"//evil.test/x", "/\\evil.test/x", "\\/evil.test/x", "///evil.test",
-                               "https://evil.test/x", "/a\\b"}) {
+                               "https://evil.test/x", "/a\\b", "/\xc3\xa9/evil.test/x",
+                               "/\x80/evil.test", "/\t/evil.test", "/\x7f\\evil.test"}) {
       const Sent sent(rig.send(target));
       const auto back = rig.send("/back?code=c&state=" + sent.state, {{"Cookie", sent.cookie}});
       const std::string location(back.headers.value("location"));
@@ -212,6 +213,14 @@ TEST(OAuth2, IsForThePathsOfItsFilterHoweverTheyAreWritten) {
     EXPECT_EQ(rig.send(way).status, 302) << way;
   }
   EXPECT_EQ(rig.send("/v1.0/invoke/" + std::string(9000, 'x')).status, 414);
+  auto metadata = login("http://127.0.0.1:1");
+  metadata["pathFilter"] = "^/v1.0/invoke/.*/secret$";
+  Rig whole("middleware.http.oauth2", metadata, "whole");
+  EXPECT_EQ(whole.send("/v1.0/invoke/x/open").status, 200);
+  for (const char* way : {"/v1.0/invoke/x/%FF/../secret", "/v1.0/invoke/%FF/secret",
+                          "/v1.0/invoke/%0A/secret", "/v1.0/invoke/x/\xff//secret"}) {
+    EXPECT_EQ(whole.send(way).status, 302) << way;
+  }
 }
 
 TEST(OAuth2, AProviderThatFailsIsAnErrorOfTheServer) {

@@ -17,7 +17,8 @@ class PathFilter {
   ~PathFilter();
 
   /// Whether the path of `target` matches, decoded, as it came or as the routes read it: neither
-  /// "//api" nor "/x/../api" gets round "^/api". What cannot be decoded matches, too.
+  /// "//api" nor "/x/../api" gets round "^/api", and neither line feeds nor bytes that are no text
+  /// get round "^/api/.*$". What cannot be decoded matches, too.
   [[nodiscard]] bool applies(std::string_view target) const;
 
  private:

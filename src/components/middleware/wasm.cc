@@ -1,11 +1,7 @@
-#include <mutex>
-
-#include "base/blocking_pool.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/strings.h"
-#include "base/text_file.h"
-#include "components/middleware/fetch.h"
+#include "components/middleware/guest_code.h"
 #include "components/middleware/http_wasm.h"
 #include "components/middleware/middleware.h"
 
@@ -15,7 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 using http_wasm::Exchange;
 using http_wasm::Guest;
-using ModulePtr = std::shared_ptr<const wasm::Module>;
 
 const Logger log("dapr.contrib");
 
@@ -40,33 +35,6 @@ constexpr Field<Fields> kFields[] = {
     {{.name = "timeout"}, &Fields::timeout},
 };
 
-/// Guests run here: never on a loop, and apart from other work that blocks.
-BlockingPool& threads() {
-  static BlockingPool pool(4, 1024);
-  return pool;
-}
-
-/// The code of one component, read and checked once for all loops.
-struct Code {
-  std::mutex mutex;
-  ModulePtr module;
-};
-
-Result<ModulePtr> load(Code& code, const std::string& url, std::string bytes) {
-  const std::lock_guard lock(code.mutex);
-  if (code.module != nullptr) return code.module;
-  constexpr std::string_view kFile = "file://";
-  if (url.starts_with(kFile)) {
-    OUT_TRY(bytes, read_text_file(url.substr(kFile.size()), wasm::kModuleBytesMax));
-  }
-  auto module = wasm::parse_module(bytes);
-  if (!module) {
-    return std::unexpected(std::move(module).error().context("wasm: error compiling guest"));
-  }
-  code.module = *std::move(module);
-  return code.module;
-}
-
 /// A guest and what it works on; it may outlive whoever waits for it.
 struct Job {
   std::unique_ptr<Guest> guest;
@@ -86,28 +54,12 @@ void add_missing(net::Headers& headers, const net::Headers& given) {
 /// Lets a guest in WebAssembly look at requests and answers, and change them.
 class Wasm final : public Middleware {
  public:
-  Wasm(Fields fields, std::shared_ptr<const http_wasm::Options> options, std::shared_ptr<Code> code)
+  Wasm(Fields fields, std::shared_ptr<const http_wasm::Options> options,
+       std::shared_ptr<GuestCode> code)
       : fields_(std::move(fields)), options_(std::move(options)), code_(std::move(code)) {}
 
   Task<Result<>> init() override {
-    FetchRequest get;
-    get.url = fields_.url;
-    get.body_bytes_max = wasm::kModuleBytesMax;
-    std::string bytes;
-    if (!fields_.url.starts_with("file:")) {
-      OUT_CO_TRY(auto answer, co_await fetch(std::move(get)));
-      if (answer.status != 200) {
-        co_return fail(outrigger::Code::unavailable, "received " + std::to_string(answer.status) +
-                                                         " status code from " +
-                                                         quoted(fields_.url));
-      }
-      bytes = std::move(answer.body);
-    }
-    std::move_only_function<Result<ModulePtr>()> work = [code = code_, url = fields_.url,
-                                                         bytes = std::move(bytes)]() mutable {
-      return load(*code, url, std::move(bytes));
-    };
-    OUT_CO_TRY(module_, co_await threads().run(std::move(work)));
+    OUT_CO_TRY(module_, co_await GuestCode::load(code_, fields_.url));
     // One at once: what is wrong with it is told now.
     OUT_CO_TRY(auto guest, co_await make());
     idle_.push_back(std::move(guest));
@@ -132,7 +84,7 @@ class Wasm final : public Middleware {
   Task<Result<std::unique_ptr<Guest>>> make() {
     std::move_only_function<Result<std::unique_ptr<Guest>>()> work =
         [module = module_, options = options_] { return Guest::make(module, options); };
-    auto made = co_await threads().run(std::move(work));
+    auto made = co_await guest_threads().run(std::move(work));
     co_return made;
   }
 
@@ -143,10 +95,10 @@ class Wasm final : public Middleware {
     // While it runs nobody else has it; if this task is cancelled, it ends with its job.
     auto mine = std::make_shared<Job>(std::move(*job));
     std::move_only_function<Result<T>()> work = [mine, step] { return step(*mine); };
-    auto result = co_await threads().run(std::move(work));
+    auto result = co_await guest_threads().run(std::move(work));
     if (result) {
       *job = std::move(*mine);
-    } else if (result.error().code() != outrigger::Code::cancelled) {
+    } else if (result.error().code() != Code::cancelled) {
       // What stands in the guest's own answer does not count then.
       log.error("A guest failed: ", result.error());
     }
@@ -186,7 +138,7 @@ class Wasm final : public Middleware {
     auto stream = std::move(exchange.request.body.stream);
     const auto goes_on = co_await run<bool>(job, &ask);
     if (!goes_on) {
-      const bool busy = goes_on.error().code() == outrigger::Code::resource_exhausted;
+      const bool busy = goes_on.error().code() == Code::resource_exhausted;
       co_return refusal(busy ? 503 : 500, goes_on.error().message());
     }
     if (!*goes_on) co_return answer_of(job->exchange);
@@ -251,27 +203,17 @@ class Wasm final : public Middleware {
 
   const Fields fields_;
   const std::shared_ptr<const http_wasm::Options> options_;
-  const std::shared_ptr<Code> code_;
+  const std::shared_ptr<GuestCode> code_;
   ModulePtr module_;
   std::vector<std::unique_ptr<Guest>> idle_;
   Semaphore places_{kGuestsMax};
 };
 
 Result<> check(const Fields& fields) {
+  OUT_CHECK(GuestCode::check_url(fields.url));
   const auto bad = [](std::string text) {
-    return fail(outrigger::Code::invalid_argument,
-                "wasm: failed to parse metadata: " + std::move(text));
+    return fail(Code::invalid_argument, "wasm: failed to parse metadata: " + std::move(text));
   };
-  if (fields.url.empty()) return bad("missing url");
-  const auto colon = fields.url.find(':');
-  if (colon == std::string::npos) return bad("invalid URL: " + fields.url);
-  const std::string scheme = fields.url.substr(0, colon);
-  if (scheme != "http" && scheme != "https" && scheme != "file") {
-    return bad("unsupported URL scheme: " + scheme);
-  }
-  if (scheme == "file" && !fields.url.starts_with("file://")) {
-    return bad("invalid URL: " + fields.url);
-  }
   if (fields.memory_limit.bytes < kPageBytes || fields.memory_limit.bytes > kMemoryBytesMax) {
     return bad("memoryLimit must be between 64Ki and 4Gi");
   }
@@ -292,10 +234,10 @@ Result<std::unique_ptr<Middleware>> make_wasm(const Metadata& metadata, Componen
   options->allowance.memory_pages_max =
       static_cast<std::uint32_t>(fields.memory_limit.bytes / kPageBytes);
   options->allowance.time_max = fields.timeout;
-  std::move_only_function<Result<std::shared_ptr<Code>>()> make = [] {
-    return std::make_shared<Code>();
+  std::move_only_function<Result<std::shared_ptr<GuestCode>>()> make = [] {
+    return std::make_shared<GuestCode>();
   };
-  OUT_TRY(auto code, context.shared<Code>(std::move(make)));
+  OUT_TRY(auto code, context.shared<GuestCode>(std::move(make)));
   return std::make_unique<Wasm>(std::move(fields), std::move(options), std::move(code));
 }
 std::vector<FieldInfo> wasm_fields() { return describe(kFields); }

@@ -121,6 +121,15 @@ Result<std::string> Instance::read(std::uint32_t at, std::uint32_t bytes) {
   return std::string(part.begin(), part.end());
 }
 
+Result<std::string> Instance::read_text(std::uint32_t at) {
+  const auto& memory = state_->memory;
+  if (at >= memory.size()) return std::unexpected(outside());
+  const auto begin = memory.begin() + static_cast<std::ptrdiff_t>(at);
+  const auto end = std::find(begin, memory.end(), std::uint8_t{0});
+  if (end == memory.end()) return std::unexpected(outside());
+  return std::string(begin, end);
+}
+
 Result<> Instance::write(std::uint32_t at, std::string_view bytes) {
   if (bytes.size() > state_->memory.size()) return std::unexpected(outside());
   OUT_TRY(const auto part, memory(at, static_cast<std::uint32_t>(bytes.size())));

@@ -58,6 +58,8 @@ class Instance {
   /// again.
   Result<std::span<std::uint8_t>> memory(std::uint32_t at, std::uint32_t bytes);
   Result<std::string> read(std::uint32_t at, std::uint32_t bytes);
+  /// What stands there up to a zero.
+  Result<std::string> read_text(std::uint32_t at);
   Result<> write(std::uint32_t at, std::string_view bytes);
   /// A value in little-endian order.
   Result<> write_number(std::uint32_t at, std::uint64_t value, unsigned bytes);

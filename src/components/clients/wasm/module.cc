@@ -88,10 +88,16 @@ class Sections {
       ImportedFunction import;
       import.module = in.name();
       import.name = in.name();
-      if (const auto kind = in.byte(); kind != 0 && in.ok()) {
-        in.fail(kind > 3
-                    ? "malformed import kind"
-                    : "only functions can be imported, not " + import.module + "." + import.name);
+      const std::uint8_t kind = in.byte();
+      if (kind == 2 && !module.memory) {
+        // One of the instance's own: it has no other to share it with.
+        module.memory = in.limits(kPagesMax);
+        continue;
+      }
+      if (kind != 0 && in.ok()) {
+        in.fail(kind > 3 ? "malformed import kind"
+                         : "only functions and a memory can be imported, not " + import.module +
+                               "." + import.name);
       }
       import.type = type_index(in);
       module.imports.push_back(std::move(import));
@@ -112,7 +118,7 @@ class Sections {
   }
   void memories(Reader& in) {
     const std::uint32_t count = in.count();
-    if (count > 1) in.fail("multiple memories");
+    if (count > (module.memory ? 0 : 1)) in.fail("multiple memories");
     if (count == 1) module.memory = in.limits(kPagesMax);
   }
   void globals(Reader& in) {

@@ -127,7 +127,7 @@ struct Module {
 inline constexpr std::size_t kModuleBytesMax = 16U << 20;
 
 /// Reads and checks a module in the binary format. Code::invalid_argument says what is wrong with
-/// it; only functions can be imported.
+/// it. Only functions can be imported, and a memory, which is then the instance's own.
 Result<std::shared_ptr<const Module>> parse_module(std::string_view bytes);
 
 }  // namespace outrigger::components::wasm

@@ -90,7 +90,7 @@ void Pipe::filter_held() {
 }
 
 void Pipe::cut(Error error) {
-  if (finished_ || error_) return;
+  if (finished_ || error_ || closed_) return;
   abort(std::move(error));
   if (error_) {
     // Who would still be given these bytes is about to break off.

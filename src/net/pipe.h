@@ -77,7 +77,7 @@ class Pipe {
 
   /// For whoever stands at neither end, too: the stream ends here and now, for the consumer with
   /// this error in place of what it has not taken yet, while the producer hears that nobody reads.
-  /// Nothing if it has ended already.
+  /// Nothing if it has ended already, or the consumer has left.
   void cut(Error error);
 
   /// @name The consumer's end

@@ -150,6 +150,13 @@ TEST(Pipe, IsCutForBothEnds) {
   over.cut(Error(Code::unknown, "too late"));
   EXPECT_EQ(over.take(), "all");
   EXPECT_TRUE(over.at_end());
+
+  Pipe left;
+  Producer told;
+  left.set_producer(&told);
+  left.close();
+  left.cut(Error(Code::unknown, "too late"));
+  EXPECT_EQ(told.left, 1);
 }
 
 TEST(PipeFilter, AnErrorMayEndTheStreamInGoodOrder) {

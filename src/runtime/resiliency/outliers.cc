@@ -64,7 +64,9 @@ void Outliers::record(std::string_view address, bool failed, TimePoint now) {
       return;
     }
     // What was on its way when it was ejected says nothing new.
-    if (replica.until > now || ++replica.failures < policy_.failures || !may_eject(now)) return;
+    if (replica.until > now) return;
+    replica.failures = std::min(replica.failures + 1, policy_.failures);
+    if (replica.failures < policy_.failures || !may_eject(now)) return;
     // One more failure when it is back, and it is out again.
     replica.failures = policy_.failures - 1;
     replica.ejections = std::min(replica.ejections + 1, kTimesMax);

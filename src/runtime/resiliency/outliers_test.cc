@@ -46,7 +46,7 @@ TEST(Outliers, AreOutForLongerEachTimeUntilTheyWereWellForAsLong) {
 
 TEST(Outliers, AreNeverMoreThanTheirShare) {
   Outliers outliers(kTwice);
-  fail_at(outliers, "only", kNow);
+  fail_at(outliers, "only", kNow, 100);
   EXPECT_FALSE(outliers.ejected("only", kNow));
   outliers.record("second", false, kNow);
   fail_at(outliers, "only", kNow);

@@ -60,8 +60,10 @@ class BodyDeadline final : public net::Pipe::Filter {
   Timer timer_;
 };
 
-void end_in_time(const std::shared_ptr<net::Pipe>& body, TimePoint when) {
-  if (!body->ended()) body->set_filter(std::make_unique<BodyDeadline>(body, when));
+void end_in_time(const std::shared_ptr<net::Pipe>& body, TimePoint begun, Duration limit) {
+  // Longer than the clock goes on: there is nothing to wait for.
+  if (body->ended() || limit > TimePoint::max() - begun) return;
+  body->set_filter(std::make_unique<BodyDeadline>(body, begun + limit));
 }
 
 }  // namespace
@@ -134,7 +136,7 @@ Task<Result<Reply>> Service::invoke_under(resiliency::Policy policy, std::string
     co_return std::unexpected(*std::move(word));
   }
   if (policy.has_timeout() && *reply && (*reply)->body.is_stream()) {
-    end_in_time((*reply)->body.stream, begun + policy.timeout());
+    end_in_time((*reply)->body.stream, begun, policy.timeout());
   }
   co_return *std::move(reply);
 }

@@ -56,6 +56,7 @@ class Blocks final : public reload::Target {
   void apply_subscriptions(const std::vector<resources::Subscription>& now);
   Task<void> apply_resiliencies(std::vector<resources::Resiliency> now);
   Task<void> apply_endpoints(std::vector<resources::HttpEndpoint> now);
+  Task<void> follow_components();
   Task<void> follow_actor_store();
   void watch_secret_files();
   /// On every loop, at once.

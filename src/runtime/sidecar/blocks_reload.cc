@@ -96,6 +96,7 @@ Task<Result<>> Blocks::apply_configuration(resources::Configuration now) {
   say_missing_middlewares();
   OUT_CO_CHECK(
       co_await processor_.set_rules(current.denied_components, current.wasm_strict_sandbox));
+  co_await follow_components();
   reloader_->set_secrets_interval(poll_interval(current));
   if (!current.feature_enabled("HotReload")) {
     log.info("Hot reloading disabled: files are not followed any more");
@@ -120,11 +121,16 @@ Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, C
   for (const auto& component : changes.created) {
     OUT_CO_CHECK(co_await processor_.update(component));
   }
+  co_await follow_components();
+  co_return Result<>();
+}
+
+// What stands on the components that are open.
+Task<void> Blocks::follow_components() {
   co_await follow_actor_store();
   // State stores may have got an outbox, or another one.
   if (outbox_read_) co_await outbox_readers_->start();
   watch_secret_files();
-  co_return Result<>();
 }
 
 Task<void> Blocks::follow_actor_store() {
@@ -204,7 +210,7 @@ Task<Result<>> Blocks::secret_files_changed() {
 
 Task<Result<>> Blocks::poll_secrets() {
   co_await processor_.refresh_secrets();
-  co_await follow_actor_store();
+  co_await follow_components();
   const auto has_secrets = [](const resources::HttpEndpoint& endpoint) {
     return !resources::secret_names(endpoint).empty();
   };

@@ -48,6 +48,13 @@ struct Reporter::Impl {
     for (auto& pipeline : pipelines) pipeline->lost(refused);
   }
 
+  static Task<void> close_feed(Impl* impl, unsigned index) {
+    impl->closed.store(true, std::memory_order_relaxed);
+    if (impl->feeds[index]) impl->feeds[index]->hand_over();
+    impl->feeds[index].reset();
+    co_return;
+  }
+
   Loops& loops;
   ExportMetrics metrics;
   Duration feed_delay;
@@ -94,19 +101,14 @@ void Reporter::accept(std::unique_ptr<telemetry::FinishedSpan> span) {
 }
 
 Task<void> Reporter::close(Duration limit) {
-  std::function<Task<void>(unsigned)> empty = [this](unsigned index) -> Task<void> {
-    return [](Impl& impl, unsigned of) -> Task<void> {
-      impl.closed.store(true, std::memory_order_relaxed);
-      if (impl.feeds[of]) impl.feeds[of]->hand_over();
-      impl.feeds[of].reset();
-      co_return;
-    }(*impl_, index);
+  std::function<Task<void>(unsigned)> empty = [this](unsigned index) {
+    return Impl::close_feed(impl_.get(), index);
   };
   co_await run_on_all(impl_->loops, std::move(empty));
   // What they handed over stands in line before this.
-  Completion<> arrived;
-  impl_->loops[0].post([&arrived] { arrived.set({}); });
-  [[maybe_unused]] auto waited = co_await arrived.wait();
+  auto arrived = std::make_shared<Completion<>>();
+  impl_->loops[0].post([arrived] { arrived->set({}); });
+  [[maybe_unused]] auto waited = co_await arrived->wait();
   std::vector<Task<void>> closing;
   for (auto& pipeline : impl_->pipelines) closing.push_back(pipeline->close(limit));
   co_await run_all(std::move(closing));

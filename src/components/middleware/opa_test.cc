@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "components/clients/wasm/testing.h"
 #include "components/middleware/rig_testing.h"
 
 namespace outrigger::components::middleware {
@@ -111,6 +112,100 @@ TEST(Opa, RefusesWhenItCannotTell) {
   CannedServer huge(says(R"({"result":true,"x":")" + std::string(2U << 20, 'x') + "\"}"));
   Rig other("middleware.http.opa", with(huge.url()));
   EXPECT_EQ(other.send("/a").status, 403);
+}
+
+/// A policy as OPA compiles them, put together by hand: it answers with `result` to any input.
+struct Compiled {
+  std::string result = R"([{"result":true}])";
+  std::string builtins = "{}";
+  std::string entrypoints = R"({"http/allow":0,"other":1})";
+  std::string on_eval;  ///< Code that runs before.
+
+  [[nodiscard]] std::string bytes() const {
+    using wasm::leb, wasm::sized, wasm::sleb, wasm::vec;
+    const auto number = [](std::int64_t value) { return '\x41' + sleb(value); };
+    const std::string i32("\x7f");
+    const auto type = [&](int parameters, bool result) {
+      std::vector<std::string> list(static_cast<std::size_t>(parameters), i32);
+      return '\x60' + vec(list) + (result ? "\x01\x7f" : std::string(1, '\0'));
+    };
+    std::string data;
+    const auto text = [&](const std::string& words) {
+      const auto at = static_cast<std::int64_t>(data.size());
+      data += words + '\0';
+      return number(at);
+    };
+    const std::string end = "\x0b";
+    const auto body = [&](const std::string& code) {
+      return sized(std::string(1, '\0') + code + end);
+    };
+    struct Row {
+      const char* name;
+      int type;
+      std::string code;
+    };
+    const std::vector<Row> rows{{"opa_malloc", 1, number(4096)},
+                                {"opa_json_parse", 2, number(0)},
+                                {"opa_json_dump", 1, std::string("\x20\x00", 2)},
+                                {"builtins", 0, text(builtins)},
+                                {"entrypoints", 0, text(entrypoints)},
+                                {"opa_heap_ptr_get", 0, number(8192)},
+                                {"opa_heap_ptr_set", 4, ""},
+                                {"opa_eval", 3, on_eval + text(result)}};
+    std::vector<std::string> types, exports, codes;
+    std::uint32_t index = 1;  // After opa_abort.
+    for (const Row& row : rows) {
+      types.push_back(leb(static_cast<std::uint32_t>(row.type)));
+      exports.push_back(sized(row.name) + '\0' + leb(index++));
+      codes.push_back(body(row.code));
+    }
+    wasm::Binary binary;
+    binary.section(
+        1, vec({type(0, true), type(1, true), type(2, true), type(7, true), type(1, false)}));
+    binary.section(2, vec({sized("env") + sized("memory") + std::string("\x02\x00\x02", 3),
+                           sized("env") + sized("opa_abort") + '\0' + leb(4)}));
+    binary.section(3, vec(types));
+    binary.section(7, vec(exports));
+    binary.section(10, vec(codes));
+    binary.section(11, vec({std::string("\x00\x41\x00\x0b", 4) + sized(data)}));
+    return binary.bytes;
+  }
+};
+
+/// Its one request, by a policy from a server; or why it was not opened.
+std::string by(const Compiled& policy, Properties more = {}) {
+  CannedServer server([&](const std::string&) {
+    return CannedServer::reply(200, "application/wasm", policy.bytes());
+  });
+  more.insert({"policyURL", server.url() + "/policy.wasm"});
+  Rig rig("middleware.http.opa", more);
+  if (!rig.error().empty()) return rig.error();
+  const auto opened = run_on(rig.loop(), rig.get()->init());
+  if (!opened) return opened.error().message();
+  std::string statuses;
+  for (const auto& response : rig.send_many("/a", 3)) {
+    statuses += std::to_string(response.status) +
+                (response.headers.contains("x-dapr-opa-error") ? "! " : " ");
+  }
+  return statuses;
+}
+
+TEST(Opa, EvaluatesWhatOpaHasCompiled) {
+  const LogCapture quiet;
+  EXPECT_EQ(by({}), "200 200 200 ");
+  EXPECT_EQ(by({.result = R"([{"result":false}])"}), "403 403 403 ");
+  EXPECT_EQ(by({.result = R"([{"result":{"allow":false,"status_code":418}}])"}), "418 418 418 ");
+  for (const char* result : {"[]", "{", "", R"([{"result":7}])", "true"}) {
+    EXPECT_EQ(by({.result = result}), "403! 403! 403! ") << result;
+  }
+  const std::string aborts = std::string("\x41\x00\x10\x00", 4);
+  EXPECT_EQ(by({.on_eval = aborts}), "403! 403! 403! ");
+  EXPECT_EQ(by({.on_eval = std::string(1, '\0')}), "403! 403! 403! ");
+  EXPECT_EQ(by({}, {{"opaDecision", "other"}}), "200 200 200 ");
+  EXPECT_THAT(by({}, {{"opaDecision", "none"}}), HasSubstr("it has no entrypoint none"));
+  EXPECT_THAT(by({.builtins = R"({"http.send":0})"}),
+              HasSubstr("functions that only OPA itself has (http.send)"));
+  EXPECT_THAT(by({}, {{"opaURL", "http://localhost"}}), HasSubstr("'policyURL'"));
 }
 
 }  // namespace

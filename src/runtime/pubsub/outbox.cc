@@ -131,7 +131,19 @@ Task<Result<Outbox::Operations>> Outbox::publish_internal(std::string store, Ope
 
 Task<Result<>> Outbox::subscribe(std::string store) {
   const auto found = stores_.find(store);
-  if (found == stores_.end() || readers_.contains(store)) co_return Result<>();
+  if (found == stores_.end()) co_return Result<>();
+  // After a change the old topic is read on: what was sent there may not have come yet.
+  const ReaderKey key{store, found->second.outbox_pubsub, found->second.publish_topic};
+  if (const auto known = readers_.find(key); known != readers_.end()) {
+    const std::shared_ptr<Reader> old = known->second;
+    if (old->config == found->second) co_return Result<>();
+    readers_.erase(known);
+    Cancellation never;
+    auto ending = end(old);
+    co_await std::move(ending).under(never);
+    auto again = co_await subscribe(std::move(store));
+    co_return again;
+  }
   auto reader = std::make_shared<Reader>();
   reader->store = store;
   reader->config = found->second;
@@ -140,7 +152,7 @@ Task<Result<>> Outbox::subscribe(std::string store) {
     co_return fail(Code::not_found, "could not subscribe to internal outbox topic: outbox pubsub " +
                                         reader->config.outbox_pubsub + " not loaded");
   }
-  readers_.emplace(store, reader);
+  readers_.emplace(key, reader);
   brokers::SubscribeRequest request;
   request.topic = broker->broker_topic(internal_topic(reader->config));
   // The reader holds its subscription, so the subscription must not hold the reader.
@@ -150,7 +162,7 @@ Task<Result<>> Outbox::subscribe(std::string store) {
   };
   const OpenBroker::Use use(*broker);
   auto source = co_await broker->broker().subscribe(std::move(request), std::move(on_message));
-  const auto mine = readers_.find(store);
+  const auto mine = readers_.find(key);
   const bool wanted = mine != readers_.end() && mine->second == reader;
   if (source) {
     reader->source = *std::move(source);

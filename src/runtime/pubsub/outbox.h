@@ -73,7 +73,8 @@ class Outbox {
   Task<Result<Operations>> publish_internal(std::string store, Operations operations,
                                             telemetry::TraceContext trace);
 
-  /// Begins to read the store's internal topic on this loop; nothing if it does already.
+  /// Begins to read the store's internal topic on this loop, under what its outbox says now;
+  /// nothing if it does already.
   Task<Result<>> subscribe(std::string store);
   /// Ends the readers of this component's topics: what still waits for its mark is given again.
   Task<void> unsubscribe(std::string pubsub_name);
@@ -84,6 +85,10 @@ class Outbox {
 
  private:
   struct Reader;
+  struct ReaderKey {
+    std::string store, pubsub, topic;
+    auto operator<=>(const ReaderKey&) const = default;
+  };
   Task<Result<>> deliver(std::shared_ptr<Reader> reader, std::string data);
   Task<Result<bool>> find_mark(std::shared_ptr<Reader> reader, std::string key);
   Task<Result<>> remove_mark(std::string store, std::string key);
@@ -91,7 +96,7 @@ class Outbox {
 
   Options options_;
   std::map<std::string, OutboxConfig, std::less<>> stores_;
-  std::map<std::string, std::shared_ptr<Reader>> readers_;
+  std::map<ReaderKey, std::shared_ptr<Reader>> readers_;
 };
 
 }  // namespace outrigger::pubsub

@@ -258,6 +258,28 @@ TEST(OutboxReaders, FollowTheComponentAndTryAgain) {
   });
 }
 
+TEST(OutboxReaders, FollowWhatAStoreSaysNow) {
+  World world;
+  world.play([](World* w) -> Task<void> {
+    w->outbox.add_store("store", {{"outboxPublishPubsub", "pubsub"},
+                                  {"outboxPublishTopic", "orders"},
+                                  {"outboxDiscardWhenMissingState", "true"}});
+    co_await w->readers.start();
+    EXPECT_EQ(w->broker->subscribe_calls, 2);
+    EXPECT_TRUE(co_await w->give(R"({"id":"outbox-1","data":"d"})"));
+    w->outbox.add_store("store",
+                        {{"outboxPublishPubsub", "pubsub"}, {"outboxPublishTopic", "bills"}});
+    co_await w->readers.start();
+    co_await w->readers.start();
+    EXPECT_EQ(w->broker->subscribe_calls, 3);
+    EXPECT_TRUE(w->broker->delivers.contains("defaultappbillsoutbox"));
+    // What was sent there may not have come yet.
+    EXPECT_TRUE(w->broker->delivers.contains("defaultappordersoutbox"));
+    co_await w->readers.component_closing("pubsub");
+    EXPECT_TRUE(w->broker->delivers.empty());
+  });
+}
+
 TEST(OutboxReaders, EndWithoutWaitingForMarks) {
   World world;
   world.play([](World* w) -> Task<void> {

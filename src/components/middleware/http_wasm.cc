@@ -19,6 +19,9 @@ const Logger log("dapr.contrib");
 
 // What a guest may write into a body.
 constexpr std::size_t kBodyBytesMax = 32U << 20;
+// Of a method, target, name or value, and how many fields: twice what servers take.
+constexpr std::uint32_t kTextBytesMax = 128U << 10;
+constexpr std::size_t kFieldsMax = 1'000;
 
 std::uint32_t low(std::uint64_t slot) { return static_cast<std::uint32_t>(slot); }
 std::uint64_t pair(std::uint64_t high, std::uint64_t value) { return high << 32 | value; }
@@ -131,10 +134,14 @@ struct Guest::Calls {
     OUT_TRY(const auto* one, exchange(guest));
     return give(instance, slots, slots[0], slots[1], one->request.method);
   }
+  static Result<std::string> text(Instance& instance, std::uint64_t at, std::uint64_t bytes) {
+    if (low(bytes) <= kTextBytesMax) return instance.read(low(at), low(bytes));
+    return std::unexpected(wrong("the guest writes more than 128 KiB into a head"));
+  }
   static Result<> set_method(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* one, exchange(guest));
     OUT_CHECK(before_next(*one, "set method"));
-    OUT_TRY(auto method, instance.read(low(slots[0]), low(slots[1])));
+    OUT_TRY(auto method, text(instance, slots[0], slots[1]));
     if (!is_token(method)) return std::unexpected(wrong("HTTP method cannot be " + method));
     one->request.method = std::move(method);
     return {};
@@ -146,7 +153,7 @@ struct Guest::Calls {
   static Result<> set_uri(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* one, exchange(guest));
     OUT_CHECK(before_next(*one, "set uri"));
-    OUT_TRY(auto uri, instance.read(low(slots[0]), low(slots[1])));
+    OUT_TRY(auto uri, text(instance, slots[0], slots[1]));
     if (uri.empty()) uri = "/";
     const bool plain = uri.starts_with('/') &&
                        std::ranges::all_of(uri, [](char c) { return c > ' ' && c < '\x7f'; });
@@ -186,14 +193,18 @@ struct Guest::Calls {
     return headers(*one, kind);
   }
   static Result<std::string> name(Instance& instance, std::uint64_t at, std::uint64_t bytes) {
-    OUT_TRY(auto text, instance.read(low(at), low(bytes)));
-    if (is_token(text)) return text;
-    return std::unexpected(wrong("HTTP header name cannot be " + quoted(text.substr(0, 100))));
+    OUT_TRY(auto given, text(instance, at, bytes));
+    if (is_token(given)) return given;
+    return std::unexpected(wrong("HTTP header name cannot be " + quoted(given.substr(0, 100))));
   }
   static Result<std::string> value(Instance& instance, std::uint64_t at, std::uint64_t bytes) {
-    OUT_TRY(auto text, instance.read(low(at), low(bytes)));
-    if (is_field_value(text)) return text;
+    OUT_TRY(auto given, text(instance, at, bytes));
+    if (is_field_value(given)) return given;
     return std::unexpected(wrong("HTTP header value has control characters"));
+  }
+  static Result<> has_room(const net::Headers& fields) {
+    if (fields.size() < kFieldsMax) return {};
+    return std::unexpected(wrong("the guest writes more than 1000 header fields"));
   }
   static Result<> get_header_names(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* one, exchange(guest));
@@ -218,15 +229,17 @@ struct Guest::Calls {
   static Result<> set_header_value(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* fields, mutable_headers(guest, slots[0]));
     OUT_TRY(const auto wanted, name(instance, slots[1], slots[2]));
-    OUT_TRY(const auto text, value(instance, slots[3], slots[4]));
-    fields->set(wanted, text);
+    OUT_TRY(const auto given, value(instance, slots[3], slots[4]));
+    OUT_CHECK(has_room(*fields));
+    fields->set(wanted, given);
     return {};
   }
   static Result<> add_header_value(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* fields, mutable_headers(guest, slots[0]));
     OUT_TRY(const auto wanted, name(instance, slots[1], slots[2]));
-    OUT_TRY(const auto text, value(instance, slots[3], slots[4]));
-    fields->add(wanted, text);
+    OUT_TRY(const auto given, value(instance, slots[3], slots[4]));
+    OUT_CHECK(has_room(*fields));
+    fields->add(wanted, given);
     return {};
   }
   static Result<> remove_header(Guest& guest, Instance& instance, Slots slots) {

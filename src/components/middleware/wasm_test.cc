@@ -208,6 +208,16 @@ TEST_F(WasmTest, AGuestThatFailsAnswersWithAnErrorAndTheNextOneIsNew) {
   loops.on_request = endless + Code::next(true);
   Code later;
   later.on_response = unreachable;
+  // For ever: it ends because of what it writes.
+  Code writes;
+  writes.on_request = std::string("\x03\x40", 2) + Code::number(0) + writes.text("x") +
+                      writes.text("y") + writes.call("add_header_value", 5) +
+                      std::string("\x0c\x00\x0b", 3) + Code::next(true);
+  {
+    Rig rig("middleware.http.wasm", guest(writes, {{"timeout", "1h"}}));
+    EXPECT_EQ(rig.send("/a").status, 500);
+    EXPECT_TRUE(quiet.contains("more than 1000 header fields"));
+  }
   for (const Code* code : {&splits, &empty, &far, &elsewhere, &traps, &loops, &later}) {
     Rig rig("middleware.http.wasm", guest(*code, {{"timeout", "10ms"}}));
     for (int i = 0; i < 3; ++i) EXPECT_EQ(rig.send("/a").status, 500);

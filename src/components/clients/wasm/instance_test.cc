@@ -187,5 +187,22 @@ TEST(Wasi, IsThereForGuestsWithoutFiles) {
   EXPECT_EQ(said, "2hi");
 }
 
+TEST(Wasi, WritesNoMoreThanSoMuchAtOnce) {
+  std::size_t written = 0;
+  Offers offers;
+  offers.wasi.output = [&](int, std::string_view text) { written += text.size(); };
+  const std::string four("\x60\x04\x7f\x7f\x7f\x7f\x01\x7f", 8);
+  const std::string store32("\x36\x00\x00", 3);
+  const std::string load32("\x28\x00\x00", 3);
+  // Two parts of 40,000 bytes each.
+  const std::string code = i32(4) + i32(40'000) + store32 + i32(12) + i32(40'000) + store32 +
+                           i32(1) + i32(0) + i32(2) + i32(16) + std::string("\x10\x00\x1a", 3) +
+                           i32(16) + load32;
+  const auto module = parse_module(with_import("wasi_snapshot_preview1", "fd_write", four, code));
+  const auto instance = Instance::make(*module, offers, {});
+  EXPECT_EQ((*instance)->call("f", {})->at(0), 65'536U);
+  EXPECT_EQ(written, 65'536U);
+}
+
 }  // namespace
 }  // namespace outrigger::components::wasm

@@ -5,6 +5,9 @@
 namespace outrigger::components::wasm {
 namespace {
 
+// A host function may copy a megabyte.
+constexpr std::uint64_t kHostCall = 1'000;
+
 const Handlers& handlers() {
   static const Handlers kAll = [] {
     Handlers made;
@@ -136,6 +139,8 @@ void Machine::call_host(std::uint32_t index) {
     return;
   }
   sp = base + type.results.size();
+  // What the host does takes longer than any operation.
+  charge(kHostCall);
 }
 
 Result<> Machine::run(std::uint32_t function) {

@@ -13,6 +13,8 @@ constexpr std::uint32_t kSuccess = 0, kBadFile = 8, kInvalid = 28, kNotSupported
 constexpr std::uint32_t kPartsMax = 1024;
 // Of one call of random_get: what is more is the guest's mistake.
 constexpr std::uint32_t kRandomBytesMax = 1U << 20;
+// Of one call of fd_write, which then says that it has written no more.
+constexpr std::uint64_t kWrittenBytesMax = 64U << 10;
 
 std::uint32_t low(std::uint64_t slot) { return static_cast<std::uint32_t>(slot); }
 
@@ -50,11 +52,13 @@ Result<std::uint32_t> Wasi::write(Instance& instance, std::span<const std::uint6
     const std::uint32_t at = low(arguments[1]) + 8 * i;
     OUT_TRY(const auto begin, instance.read_number(at, 4));
     OUT_TRY(const auto size, instance.read_number(at + 4, 4));
-    OUT_TRY(const auto part, instance.memory(low(begin), low(size)));
-    if (output) {
+    OUT_TRY(auto part, instance.memory(low(begin), low(size)));
+    part = part.first(std::min<std::size_t>(part.size(), kWrittenBytesMax - written));
+    if (output && !part.empty()) {
       output(static_cast<int>(file), {reinterpret_cast<const char*>(part.data()), part.size()});
     }
-    written += size;
+    written += part.size();
+    if (part.size() < size) break;
   }
   OUT_CHECK(instance.write_number(low(arguments[3]), written, 4));
   return kSuccess;

@@ -14,6 +14,8 @@ using http_wasm::Guest;
 
 const Logger log("dapr.contrib");
 
+// The end of the process waits for guests that run.
+constexpr Duration kTimeoutMax = 1min;
 // Guests of one loop that work at the same time; others wait for them.
 constexpr std::size_t kGuestsMax = 64;
 // Of a body that a guest sees.
@@ -217,8 +219,8 @@ Result<> check(const Fields& fields) {
   if (fields.memory_limit.bytes < kPageBytes || fields.memory_limit.bytes > kMemoryBytesMax) {
     return bad("memoryLimit must be between 64Ki and 4Gi");
   }
-  if (fields.timeout <= 0s || fields.timeout > 1h) {
-    return bad("timeout must be more than 0 and at most an hour");
+  if (fields.timeout <= 0s || fields.timeout > kTimeoutMax) {
+    return bad("timeout must be more than 0 and at most a minute");
   }
   return {};
 }

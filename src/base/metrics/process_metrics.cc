@@ -8,12 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/jemalloc.h"
 #include "base/metrics/metrics.h"
 #include "base/strings.h"
-
-// jemalloc's, where the program is linked with it.
-extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* wanted,
-                       std::size_t wanted_size) __attribute__((weak));
 
 namespace outrigger::telemetry {
 namespace {

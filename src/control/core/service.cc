@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "base/build_info.h"
+#include "base/footprint.h"
 #include "base/lifetime.h"
 #include "net/http/metrics_page.h"
 #include "net/listener.h"
@@ -93,6 +94,7 @@ class Life {
     auto opened = co_await open().under(*starting_);
     if (!opened && !stop_asked_) fatal_ = opened.error();
     if (opened) {
+      trim_footprint();
       while (!stop_asked_) {
         [[maybe_unused]] auto woken = co_await stop_signal_.wait();
       }

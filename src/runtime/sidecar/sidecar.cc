@@ -1,6 +1,7 @@
 #include "runtime/sidecar/sidecar.h"
 
 #include "base/env.h"
+#include "base/footprint.h"
 #include "base/log.h"
 #include "base/scope.h"
 #include "components/pluggable/discovery.h"
@@ -131,6 +132,7 @@ Task<void> Sidecar::Impl::life() {
         std::chrono::steady_clock::now() - started);
     log.info("dapr initialized. Status: Running. Init Elapsed ", elapsed.count(), "ms");
     shared->ready.set("runtime", true);
+    trim_footprint();
     while (!stop_asked) {
       [[maybe_unused]] auto woken = co_await stop_signal.wait();
     }

@@ -307,6 +307,14 @@ void read_document(const Field& root, Draft& draft) {
   read_small_parts(spec, out);
 }
 
+bool is_blank(const yaml::Node& document, const std::string& path) {
+  Report ignored(path, Rules::configuration);
+  const Field root(document, ignored);
+  std::string kind;
+  if (root.is_map()) root["kind"].read(kind);
+  return kind != "Configuration" || !root["spec"].is_map();
+}
+
 void lay_over(Metrics& base, Metrics top) {
   if (top.enabled) base.enabled = top.enabled;
   if (top.record_error_codes) base.record_error_codes = top.record_error_codes;
@@ -340,13 +348,16 @@ Result<Configuration> finish(Draft draft) {
 
 Result<Configuration> load_configuration(const std::vector<std::string>& paths,
                                          const Environment& environment,
-                                         std::vector<std::string>& warnings) {
+                                         std::vector<std::string>& warnings, Blank blank) {
   Draft draft;
   for (const std::string& path : paths) {
     OUT_TRY(const auto text, read_text_file(path));
     const std::string expanded = expand_env(text, environment);
     const yaml::ParseOptions options{.file = path, .duplicates = yaml::Duplicates::reject};
     OUT_TRY(const auto document, yaml::parse(expanded, options));
+    if (blank == Blank::refused && is_blank(document, path)) {
+      return fail(Code::invalid_argument, path + ": it is no Configuration with a spec");
+    }
     Report report(path, Rules::configuration);
     read_document(Field(document, report), draft);
     OUT_CHECK(report.result());

@@ -79,7 +79,10 @@ void parse_document(const yaml::Node& document, const std::string& path, const s
   } else if (is("Configuration", Component::kApiVersion)) {
     out.configurations.push_back(
         {Origin{path, document.line}, name_of(Field(document, report)), text});
-  } else if (!kind.empty()) {
+  } else if (kind.empty() || api_version.empty()) {
+    // Perhaps the file is being written.
+    if (!Field(document, report).is_null()) out.broken_files.insert(path);
+  } else {
     out.notices.push_back({Level::debug, path + ":" + std::to_string(document.line) + ": kind " +
                                              kind + " (" + api_version + ") is not loaded here"});
   }

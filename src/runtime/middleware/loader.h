@@ -24,6 +24,7 @@ class Loader final : public processor::ComponentLoader {
 
   [[nodiscard]] std::string_view category() const noexcept override { return "middleware"; }
   [[nodiscard]] std::string_view noun() const noexcept override { return "middleware"; }
+  [[nodiscard]] bool guards() const noexcept override { return true; }
   [[nodiscard]] bool knows(std::string_view type, std::string_view version) const override;
   Task<Result<processor::Opened>> open(resources::Component spec,
                                        components::Metadata metadata) override;

@@ -39,6 +39,9 @@ class ComponentLoader {
   [[nodiscard]] virtual std::optional<std::string> refuses(const resources::Component&) const {
     return std::nullopt;
   }
+  /// Whether calls pass without one that is not there: then the old one stays in use if a new one
+  /// cannot take its place.
+  [[nodiscard]] virtual bool guards() const noexcept { return false; }
   /// Opens it on every loop and makes it available, in place of the one of that name if there is
   /// one: calls find the old one until they find the new one. After an error all is as before.
   virtual Task<Result<Opened>> open(resources::Component spec, components::Metadata metadata) = 0;

@@ -121,6 +121,7 @@ struct Processor::Impl {
   Task<Result<>> open_unless_ignored(resources::Component component);
   Task<Result<>> open_waiting();
   Task<void> withdraw(std::string name);
+  Task<void> withdraw_unless_guard(std::string name);
 };
 
 Task<Processor::Impl::Fetched> Processor::Impl::fetch(std::string store,
@@ -207,7 +208,8 @@ Task<Result<>> Processor::Impl::open_unless_ignored(resources::Component compone
   const Cancellation* const mine = co_await this_cancellation();
   if (mine != nullptr && mine->requested()) co_return opened;
   if (observer != nullptr) observer->failed(kept, "init");
-  co_await withdraw(kept.name);
+  // If it must not fail the sidecar ends.
+  if (kept.ignore_errors) co_await withdraw_unless_guard(kept.name);
   Error error = opened.error();
   if (loader_of(kept) != nullptr) {
     // Upstream says it twice: who initialises it, and who asks for that.
@@ -251,6 +253,16 @@ Task<void> Processor::Impl::withdraw(std::string name) {
   close_later(co_await loader->withdraw(std::move(name)));
 }
 
+Task<void> Processor::Impl::withdraw_unless_guard(std::string name) {
+  const LoadedComponent* const found = find(name);
+  if (found != nullptr && loader_of(found->spec)->guards()) {
+    log.warn("The component ", found->spec.log_name(), " goes on as it was, for calls would pass ",
+             "without it");
+    co_return;
+  }
+  co_await withdraw(std::move(name));
+}
+
 Processor::Processor(Settings settings, SecretSource secrets, LoadObserver* observer)
     : impl_(new Impl(std::move(settings), std::move(secrets), observer)) {}
 Processor::~Processor() = default;
@@ -291,7 +303,7 @@ Task<Result<>> Processor::update(resources::Component component) {
   log.info("Adding Component for processing: ", component.log_name());
   const std::string shown = component.log_name();
   if (const std::string store = impl_->awaited_store(component); !store.empty()) {
-    co_await impl_->withdraw(component.name);
+    co_await impl_->withdraw_unless_guard(component.name);
     impl_->waiting.push_back(std::move(component));
     log.info("Component updated: ", shown, ", but it waits for the secret store ", store);
     co_return Result<>();
@@ -351,7 +363,13 @@ Task<Result<>> Processor::set_rules(std::vector<std::string> denied, bool strict
       co_await impl_->withdraw(each.spec.name);
       impl_->denied.push_back(each.spec);
     } else if (other_sandbox && is_sandboxed(each.spec)) {
-      OUT_CO_CHECK(co_await impl_->open_unless_ignored(each.spec));
+      auto opened = co_await impl_->open_unless_ignored(each.spec);
+      const auto is_it = [&](const auto& other) { return other.name == each.spec.name; };
+      // The old one is not what the rules ask for, whatever passes without it.
+      if (!opened || std::ranges::any_of(impl_->failed, is_it)) {
+        co_await impl_->withdraw(each.spec.name);
+      }
+      OUT_CO_CHECK(std::move(opened));
     }
   }
   co_return Result<>();

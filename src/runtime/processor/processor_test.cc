@@ -47,6 +47,7 @@ class FakeLoader final : public ComponentLoader {
 
   [[nodiscard]] std::string_view category() const noexcept override { return category_; }
   [[nodiscard]] std::string_view noun() const noexcept override { return "fake"; }
+  [[nodiscard]] bool guards() const noexcept override { return category_ == "middleware"; }
   [[nodiscard]] bool knows(std::string_view type, std::string_view) const override {
     return !type.ends_with(".unknown");
   }
@@ -104,6 +105,7 @@ struct World {
   std::map<std::string, std::string> passwords{{"vault", "old"}};
   FakeLoader states{"state", events};
   FakeLoader stores{"secretstores", events};
+  FakeLoader middlewares{"middleware", events};
   Processor processor;
 
   explicit World(Processor::Settings settings = {})
@@ -112,6 +114,7 @@ struct World {
             [this](std::string store, std::string) { return secret(this, store); }, nullptr) {
     processor.add(states);
     processor.add(stores);
+    processor.add(middlewares);
   }
   static Task<Result<resources::Secret>> secret(World* world, std::string store) {
     const auto found = world->passwords.find(store);
@@ -206,7 +209,31 @@ TEST(Processor, AFailureEndsTheProcessUnlessTheComponentSaysToIgnoreIt) {
               "process component a error: [INIT_COMPONENT_FAILURE]: initialization error occurred "
               "for a (state.fake/v1): [INIT_COMPONENT_FAILURE]: initialization error occurred for "
               "a (state.fake/v1): it is broken");
-    EXPECT_THAT(w->loaded(), IsEmpty());
+    // Until the process has ended it does what it did.
+    EXPECT_THAT(w->loaded(), ElementsAre("a"));
+  });
+}
+
+TEST(Processor, AGuardStaysWhenAnotherCannotTakeItsPlace) {
+  World::play([](World* w) -> Task<void> {
+    const LogCapture log;
+    EXPECT_TRUE(co_await w->processor.load({}));
+    const auto guard = component("g", "middleware.fake");
+    EXPECT_TRUE(co_await w->processor.update(guard));
+    auto broken = with(guard, "broken", "yes");
+    broken.ignore_errors = true;
+    EXPECT_TRUE(co_await w->processor.update(broken));
+    EXPECT_THAT(w->take_events(), ElementsAre("open g", "broken g"));
+    EXPECT_THAT(w->loaded(), ElementsAre("g"));
+    EXPECT_TRUE(log.contains("goes on as it was, for calls would pass without it"));
+    EXPECT_THAT(w->known(Failed::included), ElementsAre("g"));
+    // Neither does it go while the new one waits.
+    EXPECT_TRUE(co_await w->processor.update(with_secret(guard)));
+    EXPECT_THAT(w->take_events(), IsEmpty());
+    EXPECT_TRUE(co_await w->processor.update(component("vault", "secretstores.fake")));
+    EXPECT_THAT(w->take_events(), ElementsAre("open vault", "open g old", "replaced g"));
+    EXPECT_TRUE(co_await w->processor.remove("g"));
+    EXPECT_THAT(w->take_events(), ElementsAre("withdraw g", "closed g"));
   });
 }
 
@@ -354,8 +381,6 @@ TEST(Processor, WhatWaitsIsNotOpenedIfItIsDeniedMeanwhile) {
 
 TEST(Processor, AnotherSandboxOpensWhatItIsForAgain) {
   World::play([](World* w) -> Task<void> {
-    FakeLoader middlewares("middleware", w->events);
-    w->processor.add(middlewares);
     EXPECT_TRUE(co_await w->processor.update(component("a")));
     EXPECT_TRUE(co_await w->processor.update(component("guest", "middleware.http.wasm")));
     EXPECT_TRUE(co_await w->processor.update(
@@ -366,10 +391,9 @@ TEST(Processor, AnotherSandboxOpensWhatItIsForAgain) {
     EXPECT_TRUE(co_await w->processor.set_rules({}, true));
     EXPECT_THAT(w->take_events(), ElementsAre("open guest", "replaced guest"));
     // One that cannot be had with it is not left without.
-    middlewares.broken = true;
+    w->middlewares.broken = true;
     EXPECT_FALSE(co_await w->processor.set_rules({}, false));
     EXPECT_THAT(w->take_events(), ElementsAre("broken guest", "withdraw guest", "closed guest"));
-    co_await w->processor.close();
   });
 }
 

@@ -72,7 +72,8 @@ void read_folder(const std::string& folder, const Resources& before, Snapshot& o
 Result<resources::Configuration> read_configuration(const Sources& sources) {
   std::vector<std::string> warnings;  // They were said at the start, and are at the next.
   OUT_TRY(auto configuration,
-          resources::load_configuration(sources.configurations, sources.environment, warnings));
+          resources::load_configuration(sources.configurations, sources.environment, warnings,
+                                        resources::Blank::refused));
   OUT_CHECK(resources::apply_tracing_environment(configuration, sources.environment));
   if (configuration.access_control) {
     OUT_CHECK(configuration.access_control->check());

@@ -87,6 +87,11 @@ TEST_F(Reader, ABrokenFileTakesNothingAway) {
   write("a.yaml", store("two"));
   look();
   EXPECT_THAT(components(), ElementsAre("two", "three"));
+  for (const char* cut : {"api", "apiVersion: dapr.io/v1alpha1\n", "kind: Component\n"}) {
+    write("a.yaml", cut);
+    look();
+    EXPECT_THAT(components(), ElementsAre("three", "two")) << cut;
+  }
 }
 
 TEST_F(Reader, AFileThatHasJustBeenEmptiedIsLookedAtAgain) {
@@ -168,6 +173,16 @@ TEST_F(Reader, AWrongConfigurationIsNone) {
   look();
   EXPECT_FALSE(now_.configuration);
   EXPECT_THAT(notices(), HasSubstr("the configuration stays as it was"));
+  // An access list must not be gone because its file is being written, or the disk is full.
+  for (const char* cut : {"", "# mine\n", "kind: Configuration\n", "kind: Configuration\nspec:\n",
+                          "kind: Component\nspec: {type: a}\n", "spec: {}\n", "[]\n"}) {
+    write("config", cut);
+    look();
+    EXPECT_FALSE(now_.configuration) << cut;
+  }
+  write("config", "kind: Configuration\nspec: {}\n");
+  look();
+  EXPECT_TRUE(now_.configuration);
   std::filesystem::remove(file);
   look();
   EXPECT_FALSE(now_.configuration);

@@ -209,10 +209,10 @@ TEST_F(ReloaderTest, AConfigurationIsReadAgainWhenItsFileChanges) {
   const auto folder = folder_ / "config";
   std::filesystem::create_directory(folder);
   options_.sources.configurations = {(folder / "config").string()};
-  write("config/config", "kind: Configuration\nmetadata: {name: first}\n");
+  write("config/config", "kind: Configuration\nmetadata: {name: first}\nspec: {}\n");
   start();
   write("config/other", "much else");
-  write("config/new", "kind: Configuration\nmetadata: {name: second}\n");
+  write("config/new", "kind: Configuration\nmetadata: {name: second}\nspec: {}\n");
   std::filesystem::rename(folder / "new", folder / "config");
   wait([this] { return target_.causes.back() == Target::Cause::change; });
   EXPECT_EQ(target_.configuration, "second");

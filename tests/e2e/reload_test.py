@@ -234,6 +234,37 @@ def a_configuration_takes_effect_under_traffic():
 
 
 @test
+def a_guard_of_another_name_takes_over_and_no_request_slips_through():
+    folder, issuer = temporary_folder(), App()
+    asked, answer = threading.Event(), threading.Event()
+    url = f"http://127.0.0.1:{issuer.port}"
+    about = json.dumps({"issuer": url, "jwks_uri": url + "/keys"})
+    issuer.on("/.well-known/openid-configuration", lambda request: (asked.set(), answer.wait(), (200, about))[2])
+    issuer.on("/keys", (200, '{"keys":[]}'))
+
+    def pipeline(name, kind):
+        return configuration(httpPipeline={"handlers": [{"name": name, "type": f"middleware.http.{kind}"}]})
+    put(folder, "config.yaml", pipeline("old", "routerchecker"))
+    old = component("old", "middleware.http.routerchecker", rule="^/v1.0/(healthz|metadata)")
+    sidecar = Daprd("reload-guard", [component("store", "state.in-memory"), old],
+                    flags=("--config", folder / "config.yaml"))
+    traffic = Traffic(lambda key: sidecar.get("/v1.0/state/store/k"), good=lambda reply: reply.status in (400, 401))
+    new = component("new", "middleware.http.bearer", issuer=url, audience="shop")
+    new["spec"]["initTimeout"] = "60s"
+    put(sidecar.resources, "new.yaml", new)
+    put(folder, "config.yaml", pipeline("new", "bearer"))
+    (sidecar.resources / "001.yaml").unlink()
+    # For as long as the new one is not open the old one is there.
+    assert asked.wait(60)
+    traffic.goes_on()
+    answer.set()
+    wait_until(lambda: sidecar.get("/v1.0/state/store/k").status == 401, "the new guard")
+    wait_until(lambda: times(sidecar, "Closing deleted Component: old ") == 1, "the old one to go")
+    traffic.goes_on()
+    traffic.end()
+
+
+@test
 def a_secret_that_changes_in_its_file_is_taken_up():
     folder = temporary_folder()
     secrets = folder / "secrets.json"

@@ -51,7 +51,9 @@ class Blocks final : public reload::Target {
   /// @}
 
  private:
-  Task<Result<>> apply_configuration(resources::Configuration now);
+  Task<Result<>> apply_rules(resources::Configuration now);
+  Task<void> apply_configuration(resources::Configuration now);
+  Task<Result<>> remove_middlewares(std::vector<resources::Component> now);
   Task<Result<>> apply_components(std::vector<resources::Component> now, Cause cause);
   void apply_subscriptions(const std::vector<resources::Subscription>& now);
   Task<void> apply_resiliencies(std::vector<resources::Resiliency> now);

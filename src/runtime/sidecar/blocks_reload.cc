@@ -16,6 +16,10 @@ Task<void> on_worker(std::shared_ptr<std::function<void(Worker&)>> work, Worker*
   co_return;
 }
 
+bool is_middleware(const resources::Component& component) {
+  return component.category() == "middleware";
+}
+
 template <class T>
 bool say_changes(const std::vector<T>& before, const std::vector<T>& now) {
   const auto changes = reload::difference(before, now);
@@ -69,18 +73,30 @@ Task<Result<>> Blocks::apply(std::shared_ptr<const reload::Snapshot> now, Cause 
   say_changes(before.configurations, files.configurations);
   before.configurations = files.configurations;
   if (now->configuration) {
-    OUT_CO_CHECK(co_await apply_configuration(*now->configuration));
+    OUT_CO_CHECK(co_await apply_rules(*now->configuration));
   }
   co_await apply_resiliencies(files.resiliencies);
+  // Requests pass without a middleware that is not there: a pipeline names new ones when they are
+  // open, and old ones go when it does not name them any more.
   OUT_CO_CHECK(co_await apply_components(files.components, cause));
+  if (now->configuration) co_await apply_configuration(*now->configuration);
+  OUT_CO_CHECK(co_await remove_middlewares(files.components));
   co_await apply_endpoints(files.http_endpoints);
   apply_subscriptions(files.subscriptions);
   co_return Result<>();
 }
 
-Task<Result<>> Blocks::apply_configuration(resources::Configuration now) {
+Task<Result<>> Blocks::apply_rules(resources::Configuration now) {
+  if (now == shared_.settings.configuration) co_return Result<>();
+  OUT_CO_CHECK(
+      co_await processor_.set_rules(std::move(now.denied_components), now.wasm_strict_sandbox));
+  co_await follow_components();
+  co_return Result<>();
+}
+
+Task<void> Blocks::apply_configuration(resources::Configuration now) {
   resources::Configuration& current = shared_.settings.configuration;
-  if (now == current) co_return Result<>();
+  if (now == current) co_return;
   log.info("Received Configuration UPDATED event: ", now.name);
   if (const auto late = waits_for_restart(current, now); !late.empty()) {
     log.warn("Of the changes to the configuration these take effect after SIGHUP or a restart: ",
@@ -94,15 +110,11 @@ Task<Result<>> Blocks::apply_configuration(resources::Configuration now) {
   co_await on_workers(std::move(configure));
   secrets_->warn_of_idle_scopes();
   say_missing_middlewares();
-  OUT_CO_CHECK(
-      co_await processor_.set_rules(current.denied_components, current.wasm_strict_sandbox));
-  co_await follow_components();
   reloader_->set_secrets_interval(poll_interval(current));
   if (!current.feature_enabled("HotReload")) {
     log.info("Hot reloading disabled: files are not followed any more");
     reloader_->stop();
   }
-  co_return Result<>();
 }
 
 Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, Cause cause) {
@@ -113,6 +125,7 @@ Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, C
   shared_.settings.resources.components = std::move(now);
   if (changes.empty()) co_return Result<>();
   for (const auto& component : changes.deleted) {
+    if (is_middleware(component)) continue;
     OUT_CO_CHECK(co_await processor_.remove(component.name));
   }
   for (const auto& component : changes.changed) {
@@ -122,6 +135,15 @@ Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, C
     OUT_CO_CHECK(co_await processor_.update(component));
   }
   co_await follow_components();
+  co_return Result<>();
+}
+
+Task<Result<>> Blocks::remove_middlewares(std::vector<resources::Component> now) {
+  const auto known = processor_.known(processor::Processor::Failed::included);
+  for (const auto& component : reload::component_changes(known, now).deleted) {
+    if (!is_middleware(component)) continue;
+    OUT_CO_CHECK(co_await processor_.remove(component.name));
+  }
   co_return Result<>();
 }
 

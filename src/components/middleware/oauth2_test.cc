@@ -307,6 +307,22 @@ TEST(OAuth2ClientCredentials, WithoutATokenNothingPasses) {
   EXPECT_EQ(other.send("/a").status, 500);
 }
 
+TEST(OAuth2ClientCredentials, AProviderThatRepeatsTheSecretDoesNotGetItIntoTheLog) {
+  const LogCapture log;
+  CannedServer provider([](const std::string& request) {
+    const auto at = request.find("client_secret=");
+    const std::string form = at == std::string::npos ? "" : request.substr(at);
+    return CannedServer::reply(400, kJson,
+                               R"({"error":"no secret","error_description":")" + form + R"("})");
+  });
+  auto metadata = machine(provider.url());
+  metadata["clientSecret"] = "hush";
+  Rig rig("middleware.http.oauth2clientcredentials", metadata);
+  EXPECT_EQ(rig.send("/a").status, 500);
+  EXPECT_TRUE(log.contains("client_secret=***"));
+  EXPECT_FALSE(log.contains("client_secret=hush"));
+}
+
 Task<void> give_up(Rig* rig, Cancellation* cancellation, bool* done) {
   Next next = [](net::Request) -> Task<net::Response> { co_return net::Response(); };
   auto response =

@@ -128,6 +128,18 @@ std::string encode(const Form& form) {
   return text;
 }
 
+// Some tell what they were sent when they refuse it, and what they tell goes into a log.
+std::string TokenClient::without_secret(std::string text) const {
+  const std::string& secret = provider_.client_secret;
+  if (secret.empty()) return text;
+  const std::string user = net::query_escape(provider_.client_id) + ":";
+  for (const std::string& form :
+       {secret, net::query_escape(secret), base64_encode(user + net::query_escape(secret))}) {
+    text = replace_all(text, form, "***");
+  }
+  return text;
+}
+
 Task<Result<Token>> TokenClient::ask(Form form, AuthStyle style) {
   FetchRequest request;
   request.method = "POST";
@@ -143,7 +155,12 @@ Task<Result<Token>> TokenClient::ask(Form form, AuthStyle style) {
   }
   request.body = encode(form);
   OUT_CO_TRY(const auto answer, co_await fetch(std::move(request)));
-  co_return read_token(answer.status, answer.headers.value("content-type"), answer.body);
+  const std::string type(answer.headers.value("content-type"));
+  auto token = read_token(answer.status, type, answer.body);
+  if (token) co_return token;
+  auto told = read_token(answer.status, type, without_secret(answer.body));
+  if (!told) token = std::move(told);
+  co_return token;
 }
 
 Task<Result<Token>> TokenClient::retrieve(Form form) {

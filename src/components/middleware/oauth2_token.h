@@ -50,6 +50,7 @@ class TokenClient {
 
  private:
   Task<Result<Token>> ask(Form form, AuthStyle style);
+  [[nodiscard]] std::string without_secret(std::string text) const;
   const Provider provider_;
   AuthStyle known_ = AuthStyle::detect;
 };

@@ -80,6 +80,25 @@ Task<void> close_one(std::shared_ptr<Open>* slot) {
   if (mine) co_await mine->close();
 }
 
+template <class Open>
+using Replace = std::function<std::shared_ptr<Open>(unsigned loop)>;
+
+template <class Open>
+Task<void> replace_one(const Replace<Open>* replace, unsigned loop, std::shared_ptr<Open>* old) {
+  *old = (*replace)(loop);
+  co_return;
+}
+
+template <class Open>
+Task<void> close_all(Loops* loops, std::vector<std::shared_ptr<Open>> instances) {
+  std::function<Task<void>(unsigned)> close = [&instances](unsigned i) {
+    return close_one(&instances[i]);
+  };
+  Cancellation never;
+  auto closing = run_on_all(*loops, std::move(close));
+  co_await std::move(closing).under(never);
+}
+
 }  // namespace detail
 
 /// One instance of a component per loop, all of them initialised, or none and the first error.
@@ -101,22 +120,32 @@ Task<Result<std::vector<std::unique_ptr<Component>>>> open_on_loops(
       std::move_only_function<Task<Result<>>()> undo = [&instances, j] {
         return detail::close_here<Component>(instances[j]);
       };
-      [[maybe_unused]] auto closed = co_await call_on<void>(loops[j], std::move(undo));
+      // The time is up, perhaps; but what is open has to be closed in good order.
+      Cancellation never;
+      auto undoing = call_on<void>(loops[j], std::move(undo));
+      [[maybe_unused]] auto closed = co_await std::move(undoing).under(never);
     }
     co_return std::unexpected(std::move(opened).error());
   }
   co_return std::move(instances);
 }
 
-/// Closes what each loop had in use, all at once.
+/// Puts something into use on every loop, or takes it out: `replace(i)` does so on loop i, cannot
+/// fail, and gives what was in use there; on each loop there is something, or on none. It is done
+/// on all of them even if this task is cancelled. What comes back closes what was in use, on all
+/// loops at once.
 template <class Open>
-Task<void> close_on_loops(Loops* loops, std::vector<std::shared_ptr<Open>> instances) {
-  std::function<Task<void>(unsigned)> close = [&instances](unsigned i) {
-    return detail::close_one(&instances[i]);
+Task<Closing> replace_on_loops(Loops* loops, detail::Replace<Open> replace) {
+  std::vector<std::shared_ptr<Open>> old(loops->size());
+  std::function<Task<void>(unsigned)> one = [&](unsigned i) {
+    return detail::replace_one<Open>(&replace, i, &old[i]);
   };
   Cancellation never;
-  auto closing = run_on_all(*loops, std::move(close));
-  co_await std::move(closing).under(never);
+  auto all = run_on_all(*loops, std::move(one));
+  co_await std::move(all).under(never);
+  Closing closing;
+  if (old.front()) closing = detail::close_all<Open>(loops, std::move(old));
+  co_return closing;
 }
 
 }  // namespace outrigger::runtime::processor

@@ -15,26 +15,6 @@ void set_consumer_id(Properties& properties, const std::string& app_id) {
   if (consumer.empty()) consumer = app_id;
 }
 
-using OpenBrokers = std::vector<std::shared_ptr<OpenBroker>>;
-
-Task<void> add_here(Service* service, const OpenBroker::Settings* settings,
-                    std::unique_ptr<brokers::Broker>* broker,
-                    std::shared_ptr<OpenBroker>* replaced) {
-  *replaced = service->add(std::make_shared<OpenBroker>(*settings, std::move(*broker)));
-  co_return;
-}
-
-Task<void> take_out_here(Service* service, const std::string* name,
-                         std::shared_ptr<OpenBroker>* taken) {
-  *taken = service->take_out(*name);
-  co_return;
-}
-
-runtime::processor::Closing closing_of(Loops& loops, OpenBrokers brokers) {
-  if (!brokers.front()) return std::nullopt;
-  return runtime::processor::close_on_loops(&loops, std::move(brokers));
-}
-
 }  // namespace
 
 bool Loader::knows(std::string_view type, std::string_view version) const {
@@ -57,23 +37,15 @@ Task<Result<runtime::processor::Opened>> Loader::open(resources::Component spec,
   opened.capabilities = brokers::features(*instances.front());
   // Publications find the old one until they find the new one; subscriptions have to move.
   if (options_.services.front()->find(settings.name)) co_await let_go(settings.name);
-  auto replaced = co_await hand_out(settings, std::move(instances));
-  opened.replaced = closing_of(options_.loops, std::move(replaced));
+  std::function<std::shared_ptr<OpenBroker>(unsigned)> add = [&](unsigned i) {
+    return options_.services[i]->add(
+        std::make_shared<OpenBroker>(settings, std::move(instances[i])));
+  };
+  opened.replaced =
+      co_await runtime::processor::replace_on_loops<OpenBroker>(&options_.loops, std::move(add));
   co_await options_.subscriptions.component_opened(settings.name);
   if (options_.outbox != nullptr) co_await options_.outbox->component_opened(settings.name);
   co_return std::move(opened);
-}
-
-// Not even a time limit may leave it on some loops only.
-Task<OpenBrokers> Loader::hand_out(OpenBroker::Settings settings,
-                                   std::vector<std::unique_ptr<brokers::Broker>> instances) {
-  OpenBrokers replaced(instances.size());
-  std::function<Task<void>(unsigned)> add = [&](unsigned i) {
-    return add_here(options_.services[i], &settings, &instances[i], &replaced[i]);
-  };
-  Cancellation never;
-  co_await run_on_all(options_.loops, std::move(add)).under(never);
-  co_return std::move(replaced);
 }
 
 Task<void> Loader::let_go(std::string name) {
@@ -87,13 +59,12 @@ Task<void> Loader::let_go(std::string name) {
 
 Task<runtime::processor::Closing> Loader::withdraw(std::string name) {
   co_await let_go(name);
-  OpenBrokers taken(options_.services.size());
-  std::function<Task<void>(unsigned)> take_out = [&](unsigned i) {
-    return take_out_here(options_.services[i], &name, &taken[i]);
+  std::function<std::shared_ptr<OpenBroker>(unsigned)> take_out = [&](unsigned i) {
+    return options_.services[i]->take_out(name);
   };
-  Cancellation never;
-  co_await run_on_all(options_.loops, std::move(take_out)).under(never);
-  co_return closing_of(options_.loops, std::move(taken));
+  auto closing = co_await runtime::processor::replace_on_loops<OpenBroker>(&options_.loops,
+                                                                           std::move(take_out));
+  co_return closing;
 }
 
 }  // namespace outrigger::pubsub

@@ -54,9 +54,6 @@ class Loader final : public runtime::processor::ComponentLoader {
  private:
   /// Subscriptions and the outbox let go of it.
   Task<void> let_go(std::string name);
-  Task<std::vector<std::shared_ptr<OpenBroker>>> hand_out(
-      OpenBroker::Settings settings,
-      std::vector<std::unique_ptr<components::pubsub::Broker>> instances);
 
   Options options_;
 };

@@ -7,27 +7,6 @@ namespace {
 
 const Logger log("dapr.runtime.compstore");
 
-using OpenStores = std::vector<std::shared_ptr<OpenStore>>;
-
-Task<void> add_here(Service* service, const std::string* name,
-                    std::unique_ptr<stores::SecretStore>* store,
-                    std::shared_ptr<OpenStore>* replaced) {
-  *replaced = service->add(
-      std::make_shared<OpenStore>(*name, std::move(*store), service->settings().metrics));
-  co_return;
-}
-
-Task<void> take_out_here(Service* service, const std::string* name,
-                         std::shared_ptr<OpenStore>* taken) {
-  *taken = service->take_out(*name);
-  co_return;
-}
-
-processor::Closing closing_of(Loops& loops, OpenStores stores) {
-  if (!stores.front()) return std::nullopt;
-  return processor::close_on_loops(&loops, std::move(stores));
-}
-
 }  // namespace
 
 Loader::Loader(Loops& loops, std::vector<Service*> services, Settings settings)
@@ -47,25 +26,20 @@ Task<Result<processor::Opened>> Loader::open(resources::Component, components::M
                  loops_, *kind, metadata, settings_.app_id, settings_.app_namespace));
   processor::Opened opened;
   opened.capabilities = stores::features(*instances.front());
-  OpenStores replaced(loops_.size());
-  std::function<Task<void>(unsigned)> add = [&](unsigned i) {
-    return add_here(services_[i], &metadata.name, &instances[i], &replaced[i]);
+  std::function<std::shared_ptr<OpenStore>(unsigned)> add = [&](unsigned i) {
+    return services_[i]->add(std::make_shared<OpenStore>(metadata.name, std::move(instances[i]),
+                                                         services_[i]->settings().metrics));
   };
-  // A call that cannot fail, and is made on every loop even if this task is cancelled.
-  Cancellation never;
-  co_await run_on_all(loops_, std::move(add)).under(never);
-  opened.replaced = closing_of(loops_, std::move(replaced));
+  opened.replaced = co_await processor::replace_on_loops<OpenStore>(&loops_, std::move(add));
   co_return std::move(opened);
 }
 
 Task<processor::Closing> Loader::withdraw(std::string name) {
-  OpenStores taken(loops_.size());
-  std::function<Task<void>(unsigned)> take_out = [&](unsigned i) {
-    return take_out_here(services_[i], &name, &taken[i]);
+  std::function<std::shared_ptr<OpenStore>(unsigned)> take_out = [&](unsigned i) {
+    return services_[i]->take_out(name);
   };
-  Cancellation never;
-  co_await run_on_all(loops_, std::move(take_out)).under(never);
-  co_return closing_of(loops_, std::move(taken));
+  auto closing = co_await processor::replace_on_loops<OpenStore>(&loops_, std::move(take_out));
+  co_return closing;
 }
 
 void Loader::warn_of_idle_scopes() const {

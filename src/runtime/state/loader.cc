@@ -8,26 +8,6 @@ namespace {
 
 const Logger log("dapr.runtime.processor.state");
 
-using OpenStores = std::vector<std::shared_ptr<OpenStore>>;
-
-Task<void> add_here(Service* service, const OpenStore::Settings* settings,
-                    std::unique_ptr<stores::Store>* store, std::shared_ptr<OpenStore>* replaced) {
-  *replaced = service->add(
-      std::make_shared<OpenStore>(*settings, std::move(*store), service->settings().metrics));
-  co_return;
-}
-
-Task<void> take_out_here(Service* service, const std::string* name,
-                         std::shared_ptr<OpenStore>* taken) {
-  *taken = service->take_out(*name);
-  co_return;
-}
-
-processor::Closing closing_of(Loops& loops, OpenStores stores) {
-  if (!stores.front()) return std::nullopt;
-  return processor::close_on_loops(&loops, std::move(stores));
-}
-
 std::vector<std::string> capabilities(stores::Store& store) {
   auto names = stores::features(store);
   if (store.traits().etag && store.transactional() != nullptr) names.emplace_back("ACTOR");
@@ -83,7 +63,11 @@ Task<Result<processor::Opened>> Loader::open(resources::Component spec,
                  loops_, *kind, metadata, settings_.owner.app_id, settings_.app_namespace));
   processor::Opened opened;
   opened.capabilities = capabilities(*instances.front());
-  opened.replaced = co_await hand_out(std::move(settings), std::move(instances));
+  std::function<std::shared_ptr<OpenStore>(unsigned)> add = [&](unsigned i) {
+    return services_[i]->add(std::make_shared<OpenStore>(settings, std::move(instances[i]),
+                                                         services_[i]->settings().metrics));
+  };
+  opened.replaced = co_await processor::replace_on_loops<OpenStore>(&loops_, std::move(add));
   if (for_actors) {
     actor_store_ = metadata.name;
   } else if (actor_store_ == metadata.name) {
@@ -93,28 +77,14 @@ Task<Result<processor::Opened>> Loader::open(resources::Component spec,
   co_return std::move(opened);
 }
 
-// A call that cannot fail, and is made on every loop even if this task is cancelled.
-Task<processor::Closing> Loader::hand_out(OpenStore::Settings settings,
-                                          std::vector<std::unique_ptr<stores::Store>> instances) {
-  OpenStores replaced(loops_.size());
-  std::function<Task<void>(unsigned)> add = [&](unsigned i) {
-    return add_here(services_[i], &settings, &instances[i], &replaced[i]);
-  };
-  Cancellation never;
-  co_await run_on_all(loops_, std::move(add)).under(never);
-  co_return closing_of(loops_, std::move(replaced));
-}
-
 Task<processor::Closing> Loader::withdraw(std::string name) {
   if (settings_.on_closing) settings_.on_closing(name);
-  OpenStores taken(loops_.size());
-  std::function<Task<void>(unsigned)> take_out = [&](unsigned i) {
-    return take_out_here(services_[i], &name, &taken[i]);
+  std::function<std::shared_ptr<OpenStore>(unsigned)> take_out = [&](unsigned i) {
+    return services_[i]->take_out(name);
   };
-  Cancellation never;
-  co_await run_on_all(loops_, std::move(take_out)).under(never);
+  auto closing = co_await processor::replace_on_loops<OpenStore>(&loops_, std::move(take_out));
   if (actor_store_ == name) actor_store_.reset();
-  co_return closing_of(loops_, std::move(taken));
+  co_return closing;
 }
 
 }  // namespace outrigger::runtime::state

@@ -46,8 +46,6 @@ class Loader final : public processor::ComponentLoader {
   }
 
  private:
-  Task<processor::Closing> hand_out(OpenStore::Settings settings,
-                                    std::vector<std::unique_ptr<stores::Store>> instances);
   /// Whether it is to be the actors' store.
   [[nodiscard]] Result<bool> check_actor_store(const components::Metadata& metadata) const;
 

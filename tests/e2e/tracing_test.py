@@ -2,6 +2,7 @@
 
 from support.app import App
 from support.daprd import Daprd, component, configuration
+from support.processes import wait_until
 from support.runner import shared, test
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -60,3 +61,14 @@ def without_sampling_the_trace_of_the_caller_is_passed_on():
     sidecar = Daprd("quiet", app=app)
     sidecar.get("/v1.0/invoke/quiet/method/echo", headers=PARENT)
     assert parts(app.received("/echo")[-1].headers["traceparent"])[0] == TRACE
+
+
+@test
+def the_lines_of_the_api_log_say_which_trace_they_belong_to():
+    app = App().on("/echo", 200)
+    every = configuration(tracing={"samplingRate": "1"})
+    for form, line in (([], f"traceid={TRACE}"), (["--log-as-json"], f'"traceid":"{TRACE}"')):
+        sidecar = Daprd(f"logged-trace{len(form)}", app=app, config=every, flags=["--enable-api-logging", *form])
+        sidecar.get("/v1.0/metadata", headers=PARENT)
+        wait_until(lambda sidecar=sidecar, line=line: any(
+            "HTTP API Called" in said and line in said for said in sidecar.output().splitlines()), "the line with its trace")

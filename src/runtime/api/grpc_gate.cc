@@ -167,6 +167,9 @@ void GrpcGate::log_call(const net::grpc::Call& call, const net::grpc::Status& st
       {"code", static_cast<int>(status.code)},
       {"duration", std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count()}};
   if (!agent.empty()) fields.push_back({"useragent", agent});
+  const telemetry::TraceContext& trace = trace_of(call);
+  const std::string trace_id = trace.has_trace_id() ? telemetry::trace_id_text(trace) : "";
+  if (!trace_id.empty()) fields.push_back({"traceid", trace_id});
   log.log(LogLevel::info, "gRPC API Called", fields);
 }
 

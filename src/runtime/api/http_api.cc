@@ -26,12 +26,15 @@ std::string_view plain_path(std::string_view path, std::string& scratch) {
 struct LogEntry {
   std::string method;
   std::string agent;
+  /// By which the lines of all sidecars that one request passed are found; empty: none.
+  std::string trace;
 
   void write(int status, Duration elapsed, std::uint64_t bytes) const {
     const auto duration = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count();
     std::vector<LogField> fields = {
         {"method", method}, {"code", status}, {"duration", duration}, {"size", bytes}};
     if (!agent.empty()) fields.push_back({"useragent", agent});
+    if (!trace.empty()) fields.push_back({"traceid", trace});
     log.log(LogLevel::info, "HTTP API Called", fields);
   }
 };
@@ -49,6 +52,7 @@ std::optional<LogEntry> log_entry(const HttpApiSettings& settings, const HttpCal
     entry.method += plain_path(target.path, scratch);
   }
   entry.agent = call.request.headers.value("user-agent");
+  if (call.trace.has_trace_id()) entry.trace = telemetry::trace_id_text(call.trace);
   return entry;
 }
 

@@ -13,6 +13,8 @@ using enum ValueType;
 constexpr std::uint32_t kLocalsMax = 50'000;
 // Deeper nesting than any compiler makes; each costs memory here.
 constexpr std::size_t kNestingMax = 100'000;
+// Parameters and results of all blocks that are open at once.
+constexpr std::size_t kNestedValuesMax = 1U << 20;
 
 bool is_number(ValueType type) {
   return type == unknown || (type >= f64 && type <= i32);  // 0x7c to 0x7f.
@@ -48,6 +50,7 @@ class Compiler {
     Block outer;
     outer.kind = Block::Kind::function;
     outer.type = {.params = {}, .results = type_.results};
+    nested_values_ = values_of(outer);
     blocks_.push_back(std::move(outer));
     while (in_.ok() && !blocks_.empty()) operation();
     if (in_.ok() && !in_.at_end()) in_.fail("unexpected bytes after the end of a function");
@@ -125,12 +128,18 @@ class Compiler {
     }
     return module_.types[static_cast<std::size_t>(code)];
   }
+  static std::size_t values_of(const Block& block) {
+    return block.type.params.size() + block.type.results.size();
+  }
   void open(Block::Kind kind) {
     if (kind == Block::Kind::condition) pop(i32);
     Block block;
     block.kind = kind;
     block.type = block_type();
-    if (blocks_.size() >= kNestingMax) in_.fail("blocks are nested too deeply");
+    nested_values_ += values_of(block);
+    if (blocks_.size() >= kNestingMax || nested_values_ > kNestedValuesMax) {
+      return in_.fail("blocks are nested too deeply");
+    }
     pop_all(block.type.params);
     block.height = stack_.size();
     block.start = here();
@@ -161,6 +170,7 @@ class Compiler {
   }
   void end() {
     Block block = close();
+    nested_values_ -= values_of(block);
     if (!in_.ok()) return;
     if (block.kind == Block::Kind::condition) {
       if (block.type.params != block.type.results) in_.fail("type mismatch: if without else");
@@ -277,6 +287,7 @@ class Compiler {
   std::vector<ValueType> stack_;
   std::vector<Block> blocks_;
   std::size_t deepest_ = 0;
+  std::size_t nested_values_ = 0;
 };
 
 void Compiler::operation() {

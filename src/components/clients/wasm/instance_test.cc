@@ -147,6 +147,17 @@ std::string with_import(const std::string& module, const std::string& name, cons
 }
 const std::string kI32ToNothing("\x60\x01\x7f\x00", 4);
 
+TEST(WasmModule, ItsBlocksAreNoWayToFillTheMemory) {
+  const std::string wide = std::string("\x60\x00", 2) + leb(1000) + std::string(1000, '\x7f');
+  std::string deep;
+  for (int i = 0; i < 2000; ++i) deep += std::string("\x02\x00", 2);
+  EXPECT_THAT(error_of(with_function(wide, deep)), HasSubstr("nested too deeply"));
+  // One after the other they may be as many as they like.
+  std::string flat;
+  for (int i = 0; i < 2000; ++i) flat += std::string("\x02\x00\x00\x0b\x00", 5);
+  EXPECT_EQ(error_of(with_function(wide, flat)), "unreachable");
+}
+
 TEST(WasmInstance, CallsWhatIsOffered) {
   const std::string pokes =
       i32(7) + std::string("\x10\x00", 2) + i32(7) + std::string("\x2d\x00\x00", 3);

@@ -74,16 +74,21 @@ class Http1Server final : public Protocol,
     if (cancellation_) cancellation_->request();
   }
 
-  void on_drained() override { pump(); }
+  void on_drained() override {
+    pump();
+    if (waits_for_room_ && !over_) next_request();
+  }
 
   void drain() override {
-    if (phase_ == Phase::head) host_.close(true);
+    if (phase_ == Phase::head || waits_for_room_) host_.close(true);
     // Otherwise the running answer says Connection: close.
   }
 
   std::optional<Upgrade> take_upgrade() override { return std::exchange(upgrade_, std::nullopt); }
   bool quiet() const noexcept override { return scope_.running() == 0; }
-  bool idle() const noexcept override { return phase_ == Phase::head && unconsumed_.empty(); }
+  bool idle() const noexcept override {
+    return (phase_ == Phase::head || waits_for_room_) && unconsumed_.empty();
+  }
 
  private:
   enum class Phase : std::uint8_t { head, collecting, running };
@@ -319,6 +324,9 @@ class Http1Server final : public Protocol,
   }
 
   void next_request() {
+    // Who asks and does not read what it is answered gets no more answers.
+    waits_for_room_ = host_.transport().unsent() >= kSendHighWaterBytes;
+    if (waits_for_room_) return;
     leave_pipes();
     request_pipe_.reset();
     phase_ = Phase::head;
@@ -453,6 +461,7 @@ class Http1Server final : public Protocol,
   bool chunked_ = false;
   bool close_after_ = false;
   bool pump_wanted_ = false;
+  bool waits_for_room_ = false;  // For the next request, after a whole answer.
   bool ended_ = false;
   bool over_ = false;
 };

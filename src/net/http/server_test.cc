@@ -113,6 +113,34 @@ TEST(HttpServer, AnAnswerReachesAClientThatHasEndedItsSide) {
   while (served.connections() != 0) std::this_thread::yield();
 }
 
+std::atomic<int> large_answers = 0;
+
+Task<Response> counted(Request request) {
+  const bool is_large = request.target == "/large";
+  if (is_large) ++large_answers;
+  Response response;
+  response.body = is_large ? std::string(20'000'000, 'w') : "small";
+  co_return response;
+}
+
+TEST(HttpServer, WhoDoesNotReadIsAnsweredNoMore) {
+  Served served(counted);
+  const Caller caller(served.port());
+  std::string requests;
+  for (int i = 0; i < 5; ++i) requests += "GET /large HTTP/1.1\r\nHost: a\r\n\r\n";
+  caller.send(requests);
+  const Caller other(served.port());
+  for (int i = 0; i < 50; ++i) {
+    other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(other.until("small").ends_with("small"));
+  }
+  EXPECT_LE(large_answers, 1);
+  // Who goes on reading gets them all.
+  caller.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  EXPECT_GT(caller.rest().size(), 100'000'000U);
+  EXPECT_EQ(large_answers, 5);
+}
+
 TEST(HttpServer, AConnectionThatSaysNothingIsClosed) {
   ServerOptions options;
   options.head_timeout = 20ms;

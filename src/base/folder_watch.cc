@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include <dirent.h>
 #include <sys/inotify.h>
@@ -18,6 +19,7 @@ using namespace std::chrono_literals;
 const Logger log("dapr.files");
 
 constexpr Duration kLookEvery = 2s;
+constexpr Duration kRest = 250ms;
 // What does not come to rest is told of all the same.
 constexpr int kPostponedMax = 20;
 constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
@@ -79,17 +81,32 @@ struct FolderWatch::Impl final : FdWatch::Handler {
   std::string look() {
     std::string all;
     for (const std::string& folder : folders) {
-      if (fd >= 0) [[maybe_unused]]
-        const int id = ::inotify_add_watch(fd, folder.c_str(), kEvents);
+      const int id = fd >= 0 ? ::inotify_add_watch(fd, folder.c_str(), kEvents) : -1;
+      if (id >= 0) by_id[id] = folder;
       all += picture_of(folder);
     }
     return all;
   }
   void on_ready(bool, bool) override {
-    std::array<char, 4096> events;
-    while (::read(fd, events.data(), events.size()) > 0) {
+    alignas(inotify_event) std::array<char, 4096> bytes;
+    bool over = false;
+    for (ssize_t got = 0; (got = ::read(fd, bytes.data(), bytes.size())) > 0;) {
+      for (const char* at = bytes.data(); at < bytes.data() + got;) {
+        const auto& event = *reinterpret_cast<const inotify_event*>(at);
+        over = over || !is_being_written(event);
+        at += sizeof(inotify_event) + event.len;
+      }
     }
-    postpone();
+    if (over) postpone();
+  }
+  /// A file that was only just made: that it is written the kernel will tell.
+  bool is_being_written(const inotify_event& event) const {
+    if (event.mask != IN_CREATE || event.len == 0) return false;
+    const auto folder = by_id.find(event.wd);
+    if (folder == by_id.end()) return false;
+    struct stat about{};
+    const std::string path = folder->second + "/" + event.name;
+    return ::lstat(path.c_str(), &about) == 0 && S_ISREG(about.st_mode) && about.st_nlink == 1;
   }
   void postpone() {
     if (settling.running() && postponed >= kPostponedMax) return;
@@ -103,7 +120,13 @@ struct FolderWatch::Impl final : FdWatch::Handler {
   }
   void look_again() {
     looking.start(kLookEvery);
-    if (!settling.running() && look() != picture) postpone();
+    if (settling.running() || resting.running()) return;
+    seen = look();
+    if (seen != picture) resting.start(kRest);
+  }
+  /// What is still being written looks otherwise a moment later, and is looked at again.
+  void check_rest() {
+    if (!settling.running() && look() == seen) postpone();
   }
 
   std::vector<std::string> folders;
@@ -111,10 +134,13 @@ struct FolderWatch::Impl final : FdWatch::Handler {
   std::move_only_function<void()> changed;
   int fd = -1;
   int postponed = 0;
-  std::string picture;
+  /// As it was told, and as it was when it was last looked at.
+  std::string picture, seen;
+  std::map<int, std::string> by_id;
   FdWatch watch;
   Timer settling{[this] { settle(); }};
   Timer looking{[this] { look_again(); }};
+  Timer resting{[this] { check_rest(); }};
 };
 
 FolderWatch::FolderWatch(std::vector<std::string> folders, Duration quiet,

@@ -11,7 +11,7 @@ namespace outrigger {
 
 /// Tells when something in one of several folders may have changed: a file that is written,
 /// replaced or removed, or the folder itself, which need not exist yet. Folders within are not
-/// looked into. Belongs to one loop.
+/// looked into. A file that is made and written counts once it is closed. Belongs to one loop.
 ///
 /// The kernel tells (inotify), and what it cannot tell (no watches left, a network's file system, a
 /// folder that was not there) is found by looking every few seconds.

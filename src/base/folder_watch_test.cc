@@ -54,6 +54,34 @@ TEST_F(FolderWatchTest, TellsOfAFileThatIsRemoved) {
   expect_told(folder_, [this] { std::filesystem::remove(folder_ / "a"); });
 }
 
+TEST_F(FolderWatchTest, TellsOfALink) {
+  write("a", "1");
+  expect_told(folder_, [this] { std::filesystem::create_symlink("a", folder_ / "soft"); });
+  expect_told(folder_, [this] { std::filesystem::create_hard_link(folder_ / "a", folder_ / "b"); });
+}
+
+TEST_F(FolderWatchTest, TellsOfANewFileWhenItIsClosed) {
+  std::ofstream file;
+  bool closed = false;
+  Loop loop;
+  int told = 0;
+  std::optional<FolderWatch> watch;
+  Timer close([&] {
+    EXPECT_EQ(told, 0);
+    closed = true;
+    file.close();
+  });
+  loop.post([&] {
+    watch.emplace(std::vector<std::string>{folder_.string()}, 1ms, [&] { ++told; });
+    file.open(folder_ / "slow");
+    file << "half" << std::flush;
+    close.start(100ms);
+  });
+  loop.run_until([&] { return told > 0; });
+  EXPECT_TRUE(closed);
+  watch.reset();
+}
+
 TEST_F(FolderWatchTest, TellsOfAFolderThatWasNotThere) {
   expect_told(folder_ / "later", [this] {
     std::filesystem::create_directory(folder_ / "later");

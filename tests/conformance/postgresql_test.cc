@@ -158,7 +158,7 @@ TEST_P(PostgresqlServer, StatementsAreAsGoodAfterTheTableHasChanged) {
   EXPECT_EQ(value("k"), "w");
 }
 
-TEST_P(PostgresqlServer, TransactionsThatLockEachOtherOutAreRepeated) {
+TEST_P(PostgresqlServer, TransactionsOverTheSameKeysDoNotLockEachOtherOut) {
   open();
   const auto both = [](Store* store, std::string first, std::string second,
                        Result<>* out) -> Task<void> {
@@ -178,6 +178,36 @@ TEST_P(PostgresqlServer, TransactionsThatLockEachOtherOutAreRepeated) {
   run_on(loop_, run_all(std::move(tasks)));
   for (const auto& result : results) EXPECT_TRUE(result) << result.error().message();
   EXPECT_EQ(value("x"), value("y"));
+}
+
+TEST_P(PostgresqlServer, UnitsThatLockEachOtherOutAreRepeated) {
+  query("CREATE TABLE " + name_ + "_state (id int PRIMARY KEY, n int)");
+  query("INSERT INTO " + name_ + "_state VALUES (1, 0), (2, 0)");
+  const std::string update = "UPDATE " + name_ + "_state SET n = n + 1 WHERE id = ";
+  const Statement first(update + "1", Statement::Use::once);
+  const Statement second(update + "2", Statement::Use::once);
+  const Statement pause("SELECT pg_sleep(0.05)", Statement::Use::once);
+  const auto twice = [](Client* client, const Statement* one, const Statement* pause,
+                        const Statement* other, Result<>* out) -> Task<void> {
+    for (int i = 0; i < 2 && *out; ++i) {
+      postgres::Unit unit;
+      unit.push_back({.statement = one, .values = {}});
+      unit.push_back({.statement = pause, .values = {}});
+      unit.push_back({.statement = other, .values = {}});
+      auto reply = co_await client->run(std::move(unit), Effect::write);
+      if (!reply) *out = fail(std::move(reply).error());
+      if (reply && reply->refusal) *out = fail(std::move(reply->refusal->error));
+    }
+  };
+  Client other(loop_, settings({}));
+  std::array<Result<>, 2> results;
+  std::vector<Task<void>> tasks;
+  tasks.push_back(twice(&*client_, &first, &pause, &second, &results[0]));
+  tasks.push_back(twice(&other, &second, &pause, &first, &results[1]));
+  run_on(loop_, run_all(std::move(tasks)));
+  for (const auto& result : results) EXPECT_TRUE(result) << result.error().message();
+  EXPECT_EQ(number("SELECT n FROM " + name_ + "_state WHERE id = 1"), 4);
+  run_on(loop_, other.close());
 }
 
 TEST_P(PostgresqlServer, LargeValuesPassAndLeaveNoLargeConnection) {

@@ -1,5 +1,6 @@
 #include "components/state/postgresql.h"
 
+#include <algorithm>
 #include <limits>
 #include <mutex>
 #include <unordered_map>
@@ -50,6 +51,11 @@ bool conditional(const SetRequest& request) {
   return request.has_etag() || request.concurrency == Concurrency::first_write;
 }
 bool conditional(const DeleteRequest& request) { return request.has_etag(); }
+
+const std::string& key_of(const Operation& operation) {
+  const auto key = [](const auto& each) -> const std::string& { return each.key; };
+  return std::visit(key, operation);
+}
 
 class PostgresStore final : public Store,
                             private Transactional,
@@ -153,6 +159,9 @@ class PostgresStore final : public Store,
   Task<Result<>> multi(TransactionRequest request) override {
     postgres::Unit unit;
     std::vector<bool> asks;
+    // Transactions that take their rows in one order cannot lock each other out; what is done to
+    // one key keeps its order.
+    std::ranges::stable_sort(request.operations, {}, key_of);
     for (auto& operation : request.operations) {
       Result<Step> step = fail(Code::internal, "no operation");
       if (auto* put = std::get_if<SetRequest>(&operation)) {

@@ -24,6 +24,13 @@ Duration backoff(int failures) {
   return std::min<Duration>(20ms * (1 << std::min(failures - 1, 6)), 1s);
 }
 
+/// How long to wait before a transaction is tried again after so many tries: at random, or the same
+/// ones would meet again.
+Duration apart(int attempts) {
+  const auto most = std::uint64_t{20} * static_cast<std::uint64_t>(std::min(attempts, 10));
+  return std::chrono::milliseconds(1 + fast_random_below(most));
+}
+
 /// The server ended the transaction for the sake of others.
 bool gave_way(const Refusal& refusal) {
   return refusal.sqlstate == sqlstate::kDeadlock || refusal.sqlstate == sqlstate::kSerialization;
@@ -57,18 +64,20 @@ Task<Result<Reply>> Client::persist(Unit unit, Effect effect) {
     Call call;
     connection->submit(call, unit);
     auto reply = co_await call.wait();
-    const bool last = attempt == kAttemptsMax;
+    const bool last = attempt >= kAttemptsMax;
     if (reply) {
-      if (!reply->refusal || last) co_return reply;
+      if (!reply->refusal) co_return reply;
+      if (gave_way(*reply->refusal)) {
+        // However often: nothing has been done, and the time-out is the limit.
+        auto slept = co_await sleep_for(apart(attempt));
+        if (!slept) co_return fail(std::move(slept).error());
+        continue;
+      }
+      if (last) co_return reply;
       const bool elsewhere =
           settings_->hosts.size() > 1 && reply->refusal->sqlstate == sqlstate::kReadOnly;
       if (elsewhere || out_of_date(*reply->refusal)) {
         connection->retire();
-      } else if (gave_way(*reply->refusal)) {
-        // At random, or the same transactions would meet again.
-        const auto most = std::uint64_t{20} * static_cast<std::uint64_t>(attempt);
-        auto slept = co_await sleep_for(std::chrono::milliseconds(1 + fast_random_below(most)));
-        if (!slept) co_return fail(std::move(slept).error());
       } else if (!reply->refusal->stray) {
         co_return reply;
       }

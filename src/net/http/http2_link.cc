@@ -8,21 +8,30 @@ namespace {
 constexpr std::size_t kPullBytes = 64 * 1024;
 }  // namespace
 
-void PipeSource::start(std::shared_ptr<Pipe> pipe, Owner& owner) {
+void PipeSource::start(std::shared_ptr<Pipe> pipe, Owner& owner, Backlog* backlog) {
   pipe_ = std::move(pipe);
   owner_ = &owner;
+  if (backlog != nullptr) waiting_.belongs_to(*backlog);
   pipe_->set_consumer(this);
+  count();
+}
+
+void PipeSource::count() noexcept {
+  const std::size_t bytes = pipe_ ? pipe_->available() : 0;
+  waiting_.set(bytes == 0 ? 0 : bytes + Backlog::kStreamBytes);
 }
 
 void PipeSource::reset() noexcept {
   if (pipe_) pipe_->set_consumer(nullptr);
   pipe_.reset();
+  count();
 }
 
 void PipeSource::close() noexcept {
   if (!pipe_) return;
   const std::shared_ptr<Pipe> pipe = std::move(pipe_);
   pipe_.reset();
+  count();
   pipe->set_consumer(nullptr);
   pipe->close();
 }
@@ -39,11 +48,13 @@ void PipeSource::take(std::string& out, std::size_t bytes) {
   const std::size_t before = out.size();
   out.resize(before + bytes);
   pipe_->take_into(out.data() + before, bytes);
+  count();
 }
 
 Headers PipeSource::trailers() { return pipe_ ? pipe_->trailers() : Headers(); }
 
 void PipeSource::on_readable() {
+  count();
   if (pipe_->error() != nullptr) return owner_->on_source_broken();
   owner_->on_source_ready();
 }

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/loop.h"
+#include "net/http/backlog.h"
 #include "net/http2/session.h"
 #include "net/pipe.h"
 #include "net/transport.h"
@@ -25,7 +26,8 @@ class PipeSource final : public http2::DataSource, Pipe::ConsumerEvents {
   };
   ~PipeSource() override { reset(); }
 
-  void start(std::shared_ptr<Pipe> pipe, Owner& owner);
+  /// What waits in the pipe counts in `backlog`, if there is one, which must outlive this.
+  void start(std::shared_ptr<Pipe> pipe, Owner& owner, Backlog* backlog = nullptr);
   void reset() noexcept;
   /// reset(), and the producer is told that nobody reads.
   void close() noexcept;
@@ -39,8 +41,10 @@ class PipeSource final : public http2::DataSource, Pipe::ConsumerEvents {
 
  private:
   void on_readable() override;
+  void count() noexcept;
   std::shared_ptr<Pipe> pipe_;
   Owner* owner_ = nullptr;
+  Backlog::Part waiting_;
   bool used_ = false;
 };
 

@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <charconv>
+#include <deque>
 
+#include "base/log.h"
+#include "net/http/backlog.h"
 #include "net/http/connection.h"
 #include "net/http/http2_link.h"
 
@@ -13,6 +17,18 @@ constexpr auto kGoawayNotice = std::chrono::milliseconds(100);
 constexpr auto kRequestEndWait = std::chrono::milliseconds(50);
 // A client may ping too often so many times before it is told to stop (grpc-go: 2).
 constexpr int kPingStrikesMax = 2;
+// While a client leaves its answers unread some of its requests are answered all the same from time
+// to time (one, if the loop has not much room): what it waits for before it reads may be that
+// answer.
+constexpr auto kWaitForRoom = std::chrono::milliseconds(100);
+constexpr int kGivenWithoutRoom = 16;
+// Requests that may wait for that; more are refused, which tells clients to try again.
+constexpr std::size_t kWaitForRoomMax = 1000;
+// How many that have waited are given to their handlers at once: their answers come later.
+constexpr int kGivenAtOnce = 32;
+constexpr auto kBetweenWarnings = std::chrono::minutes(1);
+
+const Logger log("dapr.net.http");
 
 http2::Settings settings_of(const ServerOptions& options) {
   http2::Settings settings;
@@ -41,8 +57,10 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
   void dispatch();
   /// The response broke off: so must the stream.
   void break_off() {
-    if (stream_ != nullptr) server_reset();
+    if (stream_ != nullptr) server_reset(http2::ErrorCode::internal_error);
   }
+  /// The request has not been given to the handler, and will not be.
+  void refuse() { server_reset(http2::ErrorCode::refused_stream); }
   /// Sends the answer that waited.
   void release() {
     held_timer_.stop();
@@ -55,7 +73,8 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
   Task<void> answer(Request request);
   void respond(Response response);
   void send_response(Response response);
-  void server_reset();
+  void drop(std::size_t bytes);
+  void server_reset(http2::ErrorCode code);
   void on_taken(std::size_t bytes) override;
   void on_consumer_closed() override;
   void on_source_ready() override;
@@ -66,6 +85,7 @@ class Exchange final : public PipeSource::Owner, Pipe::ProducerEvents {
   Request request_;
   std::shared_ptr<Pipe> request_pipe_;
   PipeSource source_;
+  Backlog::Part unread_;
   Cancellation cancellation_;
   std::optional<Response> held_;
   Timer held_timer_{[this] { release(); }};
@@ -94,7 +114,7 @@ class Http2Server final : public Protocol, http2::Handler {
     heard_ = loop_.now();
     auto fed = session_.feed(bytes);
     for (std::size_t i = 0; i < arrived_.size(); ++i) {
-      if (arrived_[i] != nullptr) arrived_[i]->dispatch();
+      if (arrived_[i] != nullptr) give(arrived_[i]);
     }
     arrived_.clear();
     writer_.request();
@@ -107,6 +127,8 @@ class Http2Server final : public Protocol, http2::Handler {
     goaway_timer_.stop();
     writer_.stop();
     arrived_.clear();
+    waiting_.clear();
+    room_timer_.stop();
     session_.abandon(http2::ErrorCode::cancel);
   }
   void on_drained() override { writer_.request(); }
@@ -141,6 +163,7 @@ class Http2Server final : public Protocol, http2::Handler {
   http2::Session& session() noexcept { return session_; }
   Host& host() noexcept { return host_; }
   Scope& scope() noexcept { return scope_; }
+  Backlog& backlog() noexcept { return backlog_; }
   void flush() {
     sent_since_ping_ = true;
     writer_.request();
@@ -159,6 +182,35 @@ class Http2Server final : public Protocol, http2::Handler {
   }
 
  private:
+  // Gives the request to its handler, or lets it wait until the client has taken answers.
+  void give(Exchange* exchange) {
+    if (waiting_.empty() && !backlog_.full()) return exchange->dispatch();
+    if (waiting_.size() >= kWaitForRoomMax) return exchange->refuse();
+    waiting_.push_back(exchange);
+    if (!room_timer_.running()) room_timer_.start(kWaitForRoom);
+  }
+  Exchange& next_waiting() {
+    Exchange* exchange = waiting_.front();
+    waiting_.pop_front();
+    return *exchange;
+  }
+  void give_while_room() {
+    for (int i = 0; i < kGivenAtOnce && !waiting_.empty() && !backlog_.full(); ++i) {
+      next_waiting().dispatch();
+    }
+  }
+  void on_waited() {
+    give_while_room();
+    if (backlog_.full() && Backlog::loop_full() && !waiting_.empty()) {
+      next_waiting().refuse();
+    } else {
+      const int given = Backlog::loop_at_ease() ? kGivenWithoutRoom : 1;
+      for (int i = 0; i < given && !waiting_.empty(); ++i) next_waiting().dispatch();
+    }
+    writer_.request();
+    if (!waiting_.empty()) room_timer_.start(kWaitForRoom);
+  }
+
   // http2::Handler
   void on_head(http2::Stream& stream, http2::RequestHead&& head, bool) override {
     auto exchange = std::make_unique<Exchange>(*this, stream);
@@ -180,6 +232,7 @@ class Http2Server final : public Protocol, http2::Handler {
     for (Exchange*& one : arrived_) {
       if (one == exchange) one = nullptr;
     }
+    if (!waiting_.empty()) std::erase(waiting_, exchange);
     exchange->on_stream_closed();
     if (exchange->dead()) remove(exchange);
   }
@@ -205,6 +258,7 @@ class Http2Server final : public Protocol, http2::Handler {
 
   void after_write() {
     if (over_) return;
+    give_while_room();
     if (failed_ || session_.done()) host_.close(true);
   }
 
@@ -235,8 +289,11 @@ class Http2Server final : public Protocol, http2::Handler {
   Loop& loop_ = Loop::current();
   SessionWriter writer_;
   http2::Session session_;
+  Backlog backlog_;
   std::unordered_map<Exchange*, std::unique_ptr<Exchange>> exchanges_;
   std::vector<Exchange*> arrived_;  // In this feed; nullptr if already closed again.
+  std::deque<Exchange*> waiting_;   // Not given to the handler yet.
+  Timer room_timer_{[this] { on_waited(); }};
   Scope scope_;
   Timer keep_alive_timer_{[this] { on_keep_alive(); }};
   Timer goaway_timer_{[this] {
@@ -327,6 +384,11 @@ void Exchange::respond(Response response) {
 }
 
 void Exchange::send_response(Response response) {
+  if (!response.body.is_stream()) {
+    if (server_.backlog().full() && Backlog::loop_full()) return drop(response.body.whole.size());
+    unread_.belongs_to(server_.backlog());
+    unread_.set(response.body.whole.size() + Backlog::kStreamBytes);
+  }
   const bool grpc = server_.host().options().grpc;
   if (!grpc && !response.headers.contains("date")) response.headers.add("date", http_date());
   const bool bodyless = is_head_ || response.status == 204 || response.status == 304;
@@ -345,26 +407,38 @@ void Exchange::send_response(Response response) {
   }
   http2::Body body;
   if (response.body.is_stream()) {
-    source_.start(std::move(response.body.stream), *this);
+    source_.start(std::move(response.body.stream), *this, &server_.backlog());
     body = http2::Body::from(source_);
   } else if (!bodyless && !(response.body.whole.empty() && response.body.trailers.empty())) {
     body = http2::Body::of(std::move(response.body.whole), std::move(response.body.trailers));
   }
   auto sent = server_.session().respond(*stream_, response.status, std::move(response.headers),
                                         std::move(body));
-  if (!sent) server_reset();
+  if (!sent) server_reset(http2::ErrorCode::internal_error);
   server_.flush();
 }
 
-void Exchange::server_reset() {
+void Exchange::drop(std::size_t bytes) {
+  thread_local TimePoint warned_at;
+  const TimePoint now = Loop::current().now();
+  if (warned_at == TimePoint() || now - warned_at >= kBetweenWarnings) {
+    warned_at = now;
+    log.warn("clients do not read their answers: one of ", bytes, " bytes for ",
+             server_.host().transport().peer().address, " is dropped, as further ones will be");
+  }
+  server_reset(http2::ErrorCode::enhance_your_calm);
+}
+
+void Exchange::server_reset(http2::ErrorCode code) {
   source_.close();
-  server_.session().reset(*stream_, http2::ErrorCode::internal_error);
+  server_.session().reset(*stream_, code);
   server_.flush();
 }
 
 void Exchange::on_stream_closed() {
   stream_ = nullptr;
   source_.close();
+  unread_.set(0);
   held_timer_.stop();
   if (held_ && held_->body.stream) held_->body.stream->close();
   held_.reset();

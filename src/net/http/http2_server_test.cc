@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -35,21 +39,32 @@ class Served final : RequestHandler {
     }
   }
   void release() {
-    loops_[0].post([this] { released_.set({}); });
+    loops_[0].post([this] {
+      released_ = true;
+      release_.notify_all();
+    });
   }
 
   std::uint16_t port = 0;
   std::atomic<bool> stopped = false;
   std::atomic<int> waiting = 0;
+  std::atomic<int> large_answers = 0;
 
  private:
   Task<Response> handle(Request request) override {
     Response response;
     response.body = "fine";
-    if (request.target == "/wait") {
+    if (request.target == "/wait" || request.target.starts_with("/late/")) {
       ++waiting;
-      auto woken = co_await released_.wait();
-      if (!woken) response.status = 503;
+      while (!released_ && response.status == 200) {
+        auto woken = co_await release_.wait();
+        if (!woken) response.status = 503;
+      }
+    }
+    if (request.target.starts_with("/large/") || request.target.starts_with("/late/")) {
+      ++large_answers;
+      response.body =
+          std::string(std::stoul(request.target.substr(request.target.rfind('/') + 1)), 'w');
     }
     co_return response;
   }
@@ -59,24 +74,28 @@ class Served final : RequestHandler {
   }
   Loops loops_{1};
   Scope scope_;
-  Completion<> released_;
+  Signal release_;
+  bool released_ = false;
   Server server_;
   std::atomic<bool> stopping_ = false;
 };
 
+int connected_to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  OUT_ASSERT(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  const timeval limit{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  return fd;
+}
+
 /// An HTTP/2 client on a blocking socket: what it was told, in words.
 class Peer final : http2::Handler {
  public:
-  explicit Peer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    OUT_ASSERT(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-    const timeval limit{.tv_sec = 10, .tv_usec = 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    flush();
-  }
+  explicit Peer(std::uint16_t port) : fd_(connected_to(port)) { flush(); }
   ~Peer() override {
     session_.abandon(ErrorCode::cancel);
     ::close(fd_);
@@ -152,6 +171,101 @@ class Peer final : http2::Handler {
   http2::Session session_ = http2::Session::client(*this, {});
 };
 
+/// A client that opens windows for what it likes only: frames made by hand.
+class Miser {
+ public:
+  explicit Miser(std::uint16_t port) : fd_(connected_to(port)) {
+    std::string begin = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    begin += frame(kSettings, 0, 0, std::string("\0\4\0\0\0\0", 6));  // INITIAL_WINDOW_SIZE 0.
+    begin += frame(kWindowUpdate, 0, 0, std::string("\x7f\0\0\0", 4));
+    send(begin);
+  }
+  ~Miser() { ::close(fd_); }
+  Miser(const Miser&) = delete;
+  Miser& operator=(const Miser&) = delete;
+
+  /// GET, on streams 1, 3, 5 and so on.
+  void get(std::string_view path, int times) {
+    constexpr std::uint8_t kEndOfStreamAndHeaders = 0x5;
+    std::string block = "\x82\x86\x41\x01";  // :method GET, :scheme http, :authority
+    block += "a\x04";
+    block += static_cast<char>(path.size());
+    block += path;
+    std::string all;
+    for (int i = 0; i < times; ++i, next_ += 2) {
+      all += frame(kHeaders, kEndOfStreamAndHeaders, next_, block);
+    }
+    send(all);
+  }
+  void open_window(std::uint32_t stream) {
+    send(frame(kWindowUpdate, 0, stream, std::string("\x3f\0\0\0", 4)));
+  }
+  /// Until the streams have ended, or ten seconds passed without a word.
+  bool ended(std::set<std::uint32_t> streams) {
+    while (!std::ranges::includes(ends_, streams)) {
+      if (!receive()) return false;
+    }
+    return true;
+  }
+  /// Until so many streams were reset by this.
+  bool reset(ErrorCode code, std::size_t streams) {
+    while (resets_[code] < streams) {
+      if (!receive()) return false;
+    }
+    return true;
+  }
+  std::map<std::uint32_t, std::size_t> bytes;
+
+ private:
+  static constexpr std::uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4,
+                                kWindowUpdate = 8;
+  static std::string frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
+                           std::string_view payload) {
+    std::string out;
+    for (const int shift : {16, 8, 0}) out += static_cast<char>(payload.size() >> shift & 0xff);
+    out += static_cast<char>(type);
+    out += static_cast<char>(flags);
+    for (const int shift : {24, 16, 8, 0}) out += static_cast<char>(stream >> shift & 0xff);
+    out += payload;
+    return out;
+  }
+  void send(const std::string& out) {
+    OUT_ASSERT(::send(fd_, out.data(), out.size(), MSG_NOSIGNAL) ==
+               static_cast<ssize_t>(out.size()));
+  }
+  static std::uint32_t number(std::string_view bytes) {
+    std::uint32_t value = 0;
+    for (const char byte : bytes) value = value << 8 | static_cast<std::uint8_t>(byte);
+    return value;
+  }
+  bool receive() {
+    constexpr std::size_t kHeadBytes = 9;
+    std::vector<char> part(1 << 20);
+    const ssize_t got = ::recv(fd_, part.data(), part.size(), 0);
+    if (got <= 0) return false;
+    in_.append(part.data(), static_cast<std::size_t>(got));
+    std::string_view left = in_;
+    while (left.size() >= kHeadBytes && left.size() >= kHeadBytes + number(left.substr(0, 3))) {
+      const std::uint32_t size = number(left.substr(0, 3));
+      take(left[3], left[4], number(left.substr(5, 4)), left.substr(kHeadBytes, size));
+      left.remove_prefix(kHeadBytes + size);
+    }
+    in_.erase(0, in_.size() - left.size());
+    return true;
+  }
+  void take(char type, char flags, std::uint32_t stream, std::string_view payload) {
+    if (type == kData) bytes[stream] += payload.size();
+    if ((type == kData || type == kHeaders) && (flags & 1) != 0) ends_.insert(stream);
+    if (type == kReset) ++resets_[ErrorCode(number(payload))];
+  }
+
+  int fd_;
+  std::uint32_t next_ = 1;
+  std::string in_;
+  std::set<std::uint32_t> ends_;
+  std::map<ErrorCode, std::size_t> resets_;
+};
+
 ServerOptions with(KeepAlive rules) {
   ServerOptions options;
   options.grpc = true;
@@ -223,6 +337,49 @@ TEST(Http2Server, ASilentClientThatDoesNotAnswerIsLeft) {
   peer.answers_pings = false;
   EXPECT_TRUE(peer.ends());
   EXPECT_NE(peer.said.find("ping; "), std::string::npos);
+}
+
+TEST(Http2Server, AClientThatReadsNothingIsAnsweredNoMore) {
+  Served served(with({}));
+  Miser miser(served.port);
+  // Eight of these are more than all connections together may leave unread.
+  miser.get("/large/17000000", 20);
+  EXPECT_TRUE(miser.reset(ErrorCode::refused_stream, 12));
+  EXPECT_EQ(served.large_answers, 8);
+  Peer reader(served.port);
+  reader.get("/large/20000");
+  EXPECT_TRUE(reader.hears("answer 200; end; closed NO_ERROR; "));
+  // What it was given is kept for it, and once it is read there is room again.
+  for (std::uint32_t stream = 1; stream < 16; stream += 2) miser.open_window(stream);
+  EXPECT_TRUE(miser.ended({1, 3, 5, 7, 9, 11, 13, 15}));
+  for (const auto& [stream, bytes] : miser.bytes) EXPECT_EQ(bytes, 17'000'000U) << stream;
+  miser.get("/large/20000", 1);
+  miser.open_window(41);
+  EXPECT_TRUE(miser.ended({41}));
+}
+
+TEST(Http2Server, AnswersForWhichThereIsNoRoomAreDropped) {
+  Served served(with({}));
+  Miser miser(served.port);
+  miser.get("/late/17000000", 12);
+  while (served.waiting < 12) std::this_thread::yield();
+  served.release();
+  EXPECT_TRUE(miser.reset(ErrorCode::enhance_your_calm, 4));
+  for (std::uint32_t stream = 1; stream < 24; stream += 2) miser.open_window(stream);
+  EXPECT_TRUE(miser.ended({1, 3, 5, 7, 9, 11, 13, 15}));
+  for (const auto& [stream, bytes] : miser.bytes) EXPECT_EQ(bytes, 17'000'000U) << stream;
+}
+
+TEST(Http2Server, AClientMayReadItsAnswersInAnyOrder) {
+  Served served(with({}));
+  Miser miser(served.port);
+  miser.get("/large/2000000", 30);
+  // The last first: the server has no room for it, as long as those before are not read.
+  for (std::uint32_t stream = 59; stream <= 59; stream -= 2) {
+    miser.open_window(stream);
+    ASSERT_TRUE(miser.ended({stream}));
+    EXPECT_EQ(miser.bytes[stream], 2'000'000U);
+  }
 }
 
 Task<Result<int>> get_one(Client& client, Endpoint to) {

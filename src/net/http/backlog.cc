@@ -1,0 +1,30 @@
+#include "net/http/backlog.h"
+
+#include "base/error.h"
+
+namespace outrigger::net::http {
+namespace {
+// A thread runs one loop.
+thread_local std::size_t loop_bytes = 0;
+}  // namespace
+
+Backlog::~Backlog() { OUT_ASSERT(bytes_ == 0 && answers_ == 0); }
+
+void Backlog::count(std::size_t before, std::size_t now) noexcept {
+  if (before == 0) ++answers_;
+  if (now == 0) --answers_;
+  bytes_ += now - before;
+  // What is left when a loop has ended goes on another thread.
+  if (Loop::on_a_loop() && &Loop::current() == loop_) loop_bytes += now - before;
+}
+
+void Backlog::Part::set(std::size_t bytes) noexcept {
+  if (backlog_ == nullptr || bytes == bytes_) return;
+  backlog_->count(bytes_, bytes);
+  bytes_ = bytes;
+}
+
+bool Backlog::loop_full() noexcept { return loop_bytes >= kLoopFullBytes; }
+bool Backlog::loop_at_ease() noexcept { return loop_bytes < kLoopFullBytes / 4; }
+
+}  // namespace outrigger::net::http

@@ -2,7 +2,9 @@
 
 import http.server
 import json
+import os
 import socket
+import struct
 import threading
 
 from middleware_test import handlers
@@ -184,3 +186,56 @@ def a_page_in_a_browser_gets_no_further_than_upstream_lets_it_and_not_past_a_tok
         assert "access-control-allow-credentials" not in read.headers
     assert len(app.received("/work")) == 1 + 4
     assert json.loads(closed.get("/v1.0/metadata", headers={"dapr-api-token": TOKEN}).text)["id"] == "local-token"
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+
+
+def literal(name, value):
+    return b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
+
+
+def frames(connection):
+    """The frames that come, as (type, flags, stream, payload)."""
+    stream = connection.makefile("rb")
+    while len(head := stream.read(9)) == 9:
+        yield head[3], head[4], int.from_bytes(head[5:]), stream.read(int.from_bytes(head[:3]))
+
+
+@test
+def answers_that_nobody_reads_are_not_all_kept():
+    # On one processor, so that the connections share a loop.
+    pinned = ("taskset", "-c", str(min(os.sched_getaffinity(0))))
+    daprd = Daprd("hoarder", [component("store", "state.in-memory")], run_in=pinned)
+    value = "v" * 1_000_000
+    saved = daprd.post("/v1.0/state/store", body=json.dumps([{"key": "big", "value": value}]).encode())
+    assert saved.status == 204, saved
+    head = b"\x83\x86\x41\x01a" + b"".join(literal(*field) for field in (
+        (b":path", b"/dapr.proto.runtime.v1.Dapr/GetState"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+    question = b"\x00" + struct.pack(">I", 12) + b"\x0a\x05store\x12\x03big"
+    no_window = frame(4, 0, 0, struct.pack(">HI", 4, 0))
+    misers = []
+    for _ in range(10):
+        miser = socket.create_connection(("127.0.0.1", daprd.grpc_port), timeout=60)
+        asked = b"".join(frame(1, 4, stream, head) + frame(0, 1, stream, question) for stream in range(1, 200, 2))
+        miser.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + no_window + asked)
+        misers.append((miser, frames(miser)))
+    # 1 GB of answers: once so much is held that no more can be, streams are refused (3, REFUSED_STREAM).
+    for _, seen in misers:
+        assert any(kind == 3 and code == b"\0\0\0\7" for kind, _, _, code in seen)
+    assert daprd.peak_kb() < 300_000, daprd.peak_kb()
+    reply = daprd.get("/v1.0/state/store/big")
+    assert reply.status == 200 and reply.json == value
+    # A connection that begins to read is answered.
+    window = struct.pack(">I", 2**24)
+    miser, seen = misers[0]
+    miser.sendall(frame(8, 0, 0, window) + frame(8, 0, 1, window))
+    got = 0
+    for kind, flags, stream, payload in seen:
+        got += len(payload) if kind == 0 and stream == 1 else 0
+        if kind == 1 and flags & 1 and stream == 1:
+            break
+    assert got > len(value), got
+    for miser, _ in misers:
+        miser.close()

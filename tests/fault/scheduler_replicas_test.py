@@ -1,5 +1,6 @@
 """Three schedulers that share their jobs in etcd or in PostgreSQL, and die."""
 
+import base64
 import collections
 import json
 import threading
@@ -149,6 +150,90 @@ def what_is_in_flight_is_waited_for(engine):
     wait_until(lambda: all(sidecar.get(f"/v1.0/jobs/{name}").status == 500 for name in names), "the end of all jobs")
     assert app.counts == dict.fromkeys(names, 1), app.counts
     assert not any("they may repeat" in one.output() for one in [*two, third])
+
+
+def partitions_in_etcd(names):
+    """Of each job, as its record says: the first field of it."""
+    found = {}
+    for item in json.loads(etcd().control("get", "--prefix", "dapr/jobs/app||default||shop||", "-w", "json"))["kvs"]:
+        name = base64.b64decode(item["key"]).decode().rsplit("||", 1)[1]
+        record = base64.b64decode(item["value"])
+        assert record[0] == 8, record
+        number = shift = 0
+        for byte in record[1:]:
+            number |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        found[name] = number & (2**64 - 1)
+    return {name: found[name] for name in names}
+
+
+def partitions_in_postgresql(names):
+    rows = postgres().query("SELECT convert_from(name, 'UTF8'), part FROM outrigger_scheduler_job").splitlines()
+    found = {row.rsplit("|", 1)[0].rsplit("||", 1)[1]: int(row.rsplit("|", 1)[1]) for row in rows if "||" in row}
+    return {name: found[name] for name in names}
+
+
+PARTITIONS = {"etcd": partitions_in_etcd, "postgresql": partitions_in_postgresql}
+
+
+def wait_for_shares(schedulers, before, count):
+    """Each has had one more share since `before`, of so many."""
+    for one, times in zip(schedulers, before):
+        wait_until(lambda one=one, times=times: one.output().count(f"of {count} of the jobs") > times,
+                   f"the shares of {count}")
+
+
+def shares_so_far(schedulers, count):
+    return [one.output().count(f"of {count} of the jobs") for one in schedulers]
+
+
+def what_takes_long_is_not_repeated_where_it_stays(engine):
+    """More than a drain waits for: what another replica gets comes again, and nothing else."""
+    two = [replica(engine, number) for number in range(2)]
+    wait_for_shares(two, [0, 0], 2)
+    rounds = [[f"long{number}-{job}" for job in range(24)] for number in range(2)]
+    app = Slow(rounds[0] + rounds[1])
+    third_port = free_port()
+    addresses = ",".join([one.address for one in two] + [f"127.0.0.1:{third_port}"])
+    sidecar = Daprd("shop", app=app, flags=["--scheduler-host-address", addresses])
+
+    def end_round(names, stays):
+        moved = [name for name in names if name not in stays]
+        wait_until(lambda: all(app.counts[name] >= 2 for name in moved), "what has moved, again")
+        app.go_on.set()
+        wait_until(lambda: all(sidecar.get(f"/v1.0/jobs/{name}").status == 500 for name in names),
+                   "the end of all jobs")
+        wanted = {name: 1 if name in stays else 2 for name in names}
+        assert {name: app.counts[name] for name in names} == wanted, (app.counts, stays)
+
+    def in_flight(names):
+        """Those jobs that are with one of the two before and after."""
+        begin_all(app, sidecar, names)
+        numbers = PARTITIONS[engine](names)
+        return {name for name in names if numbers[name] % 2 == numbers[name] % 3}
+
+    stays = in_flight(rounds[0])
+    third = replica(engine, 2, port=third_port)
+    wait_for_shares([*two, third], [0, 0, 0], 3)
+    end_round(rounds[0], stays)
+
+    before = shares_so_far(two, 2)
+    stays = in_flight(rounds[1])
+    third.stop()
+    wait_for_shares(two, before, 2)
+    end_round(rounds[1], stays)
+
+
+@test
+def triggers_that_take_long_are_not_repeated_where_their_jobs_stay_on_etcd():
+    what_takes_long_is_not_repeated_where_it_stays("etcd")
+
+
+@test
+def triggers_that_take_long_are_not_repeated_where_their_jobs_stay_on_postgresql():
+    what_takes_long_is_not_repeated_where_it_stays("postgresql")
 
 
 @test

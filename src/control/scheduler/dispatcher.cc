@@ -197,7 +197,7 @@ void Dispatcher::forget(JobId job) {
   if (auto node = holds_.extract(job)) release(node.mapped());
 }
 
-void Dispatcher::forget_all() {
+void Dispatcher::forget_waiting() {
   waiting_.clear();
   needs_.clear();
   const auto holds = std::exchange(holds_, {});
@@ -206,12 +206,16 @@ void Dispatcher::forget_all() {
     limiter.waiting = {};
     gauges_.pending(limiter.shown, 0);
   }
-  // Their answers are nobody's: a job may be sent again before they come. They count for limits.
-  for (auto& [id, connected] : connected_) {
-    for (auto& [trigger, flight] : connected.flights) flight.job = kNobody;
-  }
   std::erase_if(groups_, [](const auto& entry) { return entry.second.watchers.empty(); });
   for (auto& [name, group] : groups_) group.waiting = {};
+}
+
+void Dispatcher::disown(const std::function<bool(JobId)>& such) {
+  for (auto& [id, connected] : connected_) {
+    for (auto& [trigger, flight] : connected.flights) {
+      if (such(flight.job)) flight.job = kNobody;
+    }
+  }
 }
 
 void Dispatcher::set_share(std::uint64_t index, std::uint64_t total) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -97,8 +98,11 @@ class Dispatcher {
   Outcome offer(JobId job, const Target& target, Delivery delivery);
   /// Nothing more is wanted to be known of this job: it was deleted, say.
   void forget(JobId job);
-  /// Forgets all jobs.
-  void forget_all();
+  /// Forgets all jobs that wait.
+  void forget_waiting();
+  /// Nothing is wanted to be known of the answers to such triggers, for their jobs may be offered
+  /// again before these come. They count for limits.
+  void disown(const std::function<bool(JobId)>& such);
   /// This replica's place among all that share the jobs: its part of each limit.
   void set_share(std::uint64_t index, std::uint64_t total);
 

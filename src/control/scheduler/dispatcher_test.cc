@@ -223,16 +223,20 @@ TEST_F(Dispatch, EachReplicaHasItsPartOfALimit) {
   EXPECT_EQ(owner.take_woken(), std::vector<JobId>{3});
 }
 
-TEST_F(Dispatch, AnAnswerToWhatWasSentUnderAnEarlierShareIsNobodys) {
+TEST_F(Dispatch, AnAnswerToWhatIsAnothersByNowIsNobodys) {
   Stream stream;
   const WatcherId id = dispatcher.add(stream, jobs());
   EXPECT_EQ(offer(1), Outcome::sent);
-  dispatcher.forget_all();
+  EXPECT_EQ(offer(2), Outcome::sent);
+  dispatcher.forget_waiting();
+  dispatcher.disown([](JobId job) { return job == 1; });
   EXPECT_EQ(offer(1), Outcome::sent);
   EXPECT_TRUE(dispatcher.answer(id, stream.triggers[0], Answer::failed));
-  EXPECT_TRUE(dispatcher.answer(id, stream.triggers[1], Answer::success));
+  EXPECT_TRUE(dispatcher.answer(id, stream.triggers[1], Answer::failed));
+  EXPECT_TRUE(dispatcher.answer(id, stream.triggers[2], Answer::success));
   std::erase_if(owner.answers, [](const auto& answer) { return answer.first == 0; });
-  EXPECT_EQ(owner.answers, (std::vector<std::pair<JobId, Answer>>{{JobId{1}, Answer::success}}));
+  EXPECT_EQ(owner.answers, (std::vector<std::pair<JobId, Answer>>{{JobId{2}, Answer::failed},
+                                                                  {JobId{1}, Answer::success}}));
 }
 
 TEST_F(Dispatch, GivesANewStreamWhatWaitedBecauseTheOthersAreFull) {

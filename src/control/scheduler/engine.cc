@@ -57,10 +57,10 @@ Task<Result<>> Engine::open(std::string address) {
   co_return Result<>();
 }
 
-bool Engine::settled_all() const noexcept { return unsettled_.empty() && settling_now_ == 0; }
+bool Engine::settled_all() const noexcept { return unsettled_.empty() && at_store_.empty(); }
 
 Task<Result<>> Engine::wait_settled() {
-  while (!settled_all()) {
+  while (share_ && !settled_all()) {
     OUT_CO_CHECK(co_await calmer_.wait());
   }
   co_return Result<>();
@@ -87,106 +87,11 @@ Task<void> Engine::close() {
   co_await store_.close();
 }
 
-// --- The API. ---
+// --- Who has which share. ---
 
 bool Engine::mine(std::uint64_t partition_id) const noexcept {
-  return share_ && partition_id % std::max<std::uint64_t>(share_->total, 1) == share_->index;
+  return share_ && share_->place().has(partition_id);
 }
-
-Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
-  OUT_CO_CHECK(check_name(name));
-  PutRequest request{.name = std::move(name), .only_new = !overwrite};
-  OUT_CO_TRY(request.job, accept(std::move(job), clock_.now(), fast_random()));
-  auto written = co_await write(std::move(request));
-  co_return written;
-}
-
-Task<Result<>> Engine::restore(std::string name, StoredJob job) {
-  OUT_CO_CHECK(check_name(name));
-  PutRequest request{.name = std::move(name), .job = std::move(job)};
-  auto written = co_await write(std::move(request));
-  co_return written;
-}
-
-Task<Result<>> Engine::write(PutRequest request) {
-  const WallTime now = clock_.now();
-  OUT_CO_TRY(const Life life, Life::resume(request.job, std::nullopt, now));
-  // One that is over before it begins is deleted in its first turn.
-  request.waking = life.next().value_or(Waking{now});
-  request.waking.due = due_at(request.waking, now);
-  const WallTime due = request.waking.due;
-  const std::uint64_t partition = request.job.partition_id;
-  // A caller that goes away must not keep us from hearing that the job was written.
-  Cancellation never;
-  auto written = co_await store_.put(std::move(request)).under(never);
-  if (!written) co_return std::unexpected(std::move(written).error());
-  if (written->replaced) forget(*written->replaced);
-  // The share may be another one than when the writing began.
-  if (mine(partition) && !known_.contains(written->id)) enqueue({due, written->id});
-  co_return Result<>();
-}
-
-Task<Result<>> Engine::restore_counter(std::string name, Counter counter) {
-  ListRequest request{.prefix = name, .limit = 1};
-  OUT_CO_TRY(auto jobs, co_await store_.list(std::move(request)));
-  const bool belongs =
-      !jobs.empty() && jobs[0].name == name && jobs[0].job.partition_id == counter.partition_id;
-  // Left over from another job of the name.
-  if (!belongs) co_return Result<>();
-  const JobId id = jobs[0].id;
-  if (id == 0 || !share_) {
-    co_return fail(Code::unimplemented,
-                   "counters cannot be written in this store by way of this port");
-  }
-  OUT_CO_TRY(const Life life, Life::resume(std::move(jobs[0].job), counter, clock_.now()));
-  Settlement settlement{.id = id, .counter = life.counter(), .waking = life.next()};
-  if (settlement.waking) settlement.waking->due = due_at(*settlement.waking, clock_.now());
-  std::vector<Settlement> one(1, settlement);
-  Cancellation never;
-  auto there = co_await store_.settle(share_->term, std::move(one)).under(never);
-  if (!there) co_return std::unexpected(std::move(there).error());
-  forget(id);
-  if (there->front() && settlement.waking) enqueue({settlement.waking->due, id});
-  co_return Result<>();
-}
-
-Task<Result<std::optional<Job>>> Engine::get(std::string name) {
-  OUT_CO_CHECK(check_name(name));
-  OUT_CO_TRY(auto stored, co_await store_.get(std::move(name)));
-  std::optional<Job> job;
-  if (stored) job = std::move(stored->job);
-  co_return job;
-}
-
-Task<Result<>> Engine::remove(std::string name) {
-  OUT_CO_CHECK(check_name(name));
-  Cancellation never;
-  auto removed = co_await store_.remove(std::move(name)).under(never);
-  if (!removed) co_return std::unexpected(std::move(removed).error());
-  if (*removed) forget(**removed);
-  co_return Result<>();
-}
-
-Task<Result<>> Engine::remove_prefix(std::string prefix) {
-  // Only what is before the name's own end is there to be checked.
-  OUT_CO_CHECK(check_name(prefix + "a"));
-  Cancellation never;
-  const std::string shown = prefix;
-  auto removed = co_await store_.remove_prefix(std::move(prefix)).under(never);
-  if (!removed) {
-    co_return std::unexpected(
-        std::move(removed).error().context("failed to delete prefixes \"" + shown + "\""));
-  }
-  for (const JobId id : *removed) forget(id);
-  co_return Result<>();
-}
-
-Task<Result<std::vector<NamedJob>>> Engine::list(ListRequest request) {
-  auto jobs = co_await store_.list(std::move(request));
-  co_return jobs;
-}
-
-// --- Who has which share. ---
 
 void Engine::owned(Share share) {
   if (hosts_.addresses != share.hosts) {
@@ -195,11 +100,36 @@ void Engine::owned(Share share) {
   }
   dispatcher_.set_share(share.index, share.total);
   // A share that is told of anew, to be read anew, may be about to end.
-  if (!share_ || share_->term != share.term) draining_ = false;
+  if (!share_ || share_->term != share.term) {
+    draining_ = false;
+    carry_over(share);
+  }
   share_ = std::move(share);
   start_over_ = true;
   poke();
   ready_changed_.notify_all();
+  unsettled_changed_.notify_all();
+}
+
+/// What sidecars are at work on, or have answered, stays as it is if no other replica can have had
+/// the job since. What else they answer is nobody's: the job may be sent again before that.
+void Engine::carry_over(const Share& share) {
+  const auto moved = [&share](const Unsettled& one) { return !share.continues(one.partition_id); };
+  std::erase_if(unsettled_, moved);
+  std::erase_if(at_store_, moved);
+  std::unordered_map<JobId, State> kept;
+  const auto keep = [this, &kept](JobId id, State state) {
+    if (is(id, state)) kept.emplace(id, state);
+  };
+  for (const auto& one : unsettled_) keep(one.settlement.id, State::settling);
+  for (const auto& one : at_store_) keep(one.settlement.id, State::settling);
+  std::erase_if(flights_, [&share](const auto& entry) {
+    return !share.continues(entry.second.life.job().partition_id);
+  });
+  for (const auto& [id, flight] : flights_) keep(id, State::flying);
+  known_ = std::move(kept);
+  dispatcher_.disown([this](JobId id) { return !flights_.contains(id); });
+  if (!known_.empty()) log.info("Triggers that go on under the new share: ", known_.size());
 }
 
 Task<Result<>> Engine::drain() {
@@ -217,13 +147,13 @@ Task<Result<>> Engine::drain() {
 void Engine::lost() {
   share_.reset();
   draining_ = false;
-  dispatcher_.forget_all();
-  known_.clear();
-  flights_.clear();
+  dispatcher_.forget_waiting();
+  std::erase_if(known_, [](const auto& entry) {
+    return entry.second != State::flying && entry.second != State::settling;
+  });
   alarms_.clear();
   ready_.clear();
   woken_.clear();
-  unsettled_.clear();
   calmer_.notify_all();
 }
 
@@ -527,6 +457,10 @@ bool Engine::undelivered(JobId id) {
   metrics_.undelivered(found->second.type);
   flights_.erase(found);
   calmer_.notify_all();
+  if (!share_) {
+    known_.erase(id);  // Who has the next share reads it anew.
+    return false;
+  }
   known_[id] = State::waiting;
   return true;
 }
@@ -544,7 +478,7 @@ void Engine::settle(JobId id, const Life& life) {
   Settlement settlement{.id = id, .counter = life.counter(), .waking = life.next()};
   if (settlement.waking) settlement.waking->due = due_at(*settlement.waking, clock_.now());
   known_[id] = State::settling;
-  unsettled_.push_back(std::move(settlement));
+  unsettled_.push_back({std::move(settlement), life.job().partition_id});
   unsettled_changed_.notify_all();
 }
 
@@ -556,16 +490,19 @@ Task<void> Engine::settle_answers() {
       if (!woken) co_return;
     }
     const auto count = std::min(unsettled_.size(), kSettleMax);
-    std::vector<Settlement> batch(unsettled_.begin(),
-                                  unsettled_.begin() + static_cast<std::ptrdiff_t>(count));
-    unsettled_.erase(unsettled_.begin(), unsettled_.begin() + static_cast<std::ptrdiff_t>(count));
-    settling_now_ = count;
+    std::vector<Settlement> batch;
+    for (; batch.size() < count; unsettled_.pop_front()) {
+      batch.push_back(unsettled_.front().settlement);
+      at_store_.push_back(std::move(unsettled_.front()));
+    }
     const std::uint64_t term = share_->term;
     auto there = co_await store_.settle(term, batch);
-    settling_now_ = 0;
-    if (!share_ || share_->term != term) continue;
+    const bool over = !share_ || share_->term != term;
+    // Of another share by now, which has left what is its own: to be settled under that one.
+    if (over || !there) unsettled_.insert(unsettled_.begin(), at_store_.begin(), at_store_.end());
+    at_store_.clear();
+    if (over) continue;
     if (!there) {
-      unsettled_.insert(unsettled_.begin(), batch.begin(), batch.end());
       const Duration pause = settling_.failed(there.error());
       auto slept = co_await sleep_for(pause);
       if (!slept) co_return;

@@ -82,12 +82,16 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
     ready,     ///< In ready_ or woken_, or being read.
     waiting,   ///< In the dispatcher.
     flying,    ///< At a sidecar, and in flights_.
-    settling,  ///< In unsettled_.
+    settling,  ///< In unsettled_ or at_store_.
   };
   struct Flight {
     Life life;
     Metrics::Type type;
     TimePoint since;
+  };
+  struct Unsettled {
+    Settlement settlement;
+    std::uint64_t partition_id = 0;
   };
 
   // Store::Events
@@ -105,6 +109,7 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   void on_jump() override;
 
   Task<Result<>> write(PutRequest request);
+  void carry_over(const Share& share);
   [[nodiscard]] bool mine(std::uint64_t partition_id) const noexcept;
   bool is(JobId id, State state) const;
   void enqueue(Due due);
@@ -164,10 +169,12 @@ class Engine final : private Store::Events, private Dispatcher::Owner, private C
   /// Ready as well: the dispatcher has called them again.
   std::deque<JobId> woken_;
   Signal ready_changed_;
+  /// These, and what is not settled, outlive the share: the next one may have the job as well.
   std::unordered_map<JobId, Flight> flights_;
-  std::deque<Settlement> unsettled_;
+  std::deque<Unsettled> unsettled_;
   Signal unsettled_changed_;
-  std::size_t settling_now_ = 0;
+  /// What the store is at just now.
+  std::vector<Unsettled> at_store_;
   /// A flight has ended, or all answers are settled.
   Signal calmer_;
 

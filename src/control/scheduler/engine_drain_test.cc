@@ -12,20 +12,32 @@ const WallTime kNow = parse_rfc3339("2026-08-21T12:00:00Z").value();
 class SharedStore final : public PassingStore {
  public:
   using PassingStore::PassingStore;
+  /// The one term of the store inside, whose share never ends.
+  static constexpr std::uint64_t kInside = 1;
   Events* events = nullptr;
   bool settling_fails = false;
   int refused = 0;
   bool holds_loads = false;
   int loading = 0;
+  bool holds_settling = false;
+  int settling = 0;
+  std::uint64_t refuses_terms_before = 0;
   Signal let_go;
 
   Task<Result<>> open(Events& told, std::string address) override {
     events = &told;
     return PassingStore::open(told, std::move(address));
   }
-  Task<Result<Loaded>> load(std::uint64_t term, std::vector<JobId> ids) override {
+  Task<Result<std::vector<Due>>> due(std::uint64_t, Due after, WallTime until,
+                                     std::size_t limit) override {
+    return PassingStore::due(kInside, after, until, limit);
+  }
+  Task<Result<>> shorten_waits(std::uint64_t, WallTime now) override {
+    return PassingStore::shorten_waits(kInside, now);
+  }
+  Task<Result<Loaded>> load(std::uint64_t, std::vector<JobId> ids) override {
     ++loading;
-    auto loaded = co_await PassingStore::load(term, std::move(ids));
+    auto loaded = co_await PassingStore::load(kInside, std::move(ids));
     while (holds_loads) {
       [[maybe_unused]] auto woken = co_await let_go.wait();
     }
@@ -38,7 +50,13 @@ class SharedStore final : public PassingStore {
       ++refused;
       co_return fail(Code::unavailable, "not now");
     }
-    co_return co_await PassingStore::settle(term, std::move(settlements));
+    ++settling;
+    while (holds_settling) {
+      [[maybe_unused]] auto woken = co_await let_go.wait();
+    }
+    --settling;
+    if (term < refuses_terms_before) co_return other_term();
+    co_return co_await PassingStore::settle(kInside, std::move(settlements));
   }
 };
 
@@ -58,6 +76,51 @@ struct World {
                            metadata.SerializeAsString()};
     auto done = co_await engine.schedule(stored(name), std::move(job), true);
     EXPECT_TRUE(done);
+  }
+  /// One that is due, of this partition.
+  Task<void> put_at(std::string name, std::uint64_t partition) {
+    dapr::proto::scheduler::v1::JobMetadata metadata;
+    metadata.set_app_id("app");
+    metadata.set_namespace_("ns");
+    metadata.mutable_target()->mutable_job();
+    Job job{.due_time = "0s"};
+    job.metadata = Payload{"type.googleapis.com/dapr.proto.scheduler.v1.JobMetadata",
+                           metadata.SerializeAsString()};
+    auto done = co_await engine.restore(stored(name),
+                                        accept(std::move(job), clock.now(), partition).value());
+    EXPECT_TRUE(done);
+  }
+  /// All of it is sent when this returns.
+  Task<void> put_and_send_at(std::vector<std::uint64_t> partitions) {
+    for (const std::uint64_t partition : partitions) {
+      co_await put_at("p" + std::to_string(partition), partition);
+    }
+    const bool came = co_await eventually([&] { return sidecar.sent.size() == partitions.size(); });
+    EXPECT_TRUE(came);
+  }
+  Task<void> gone(std::string name) {
+    const TimePoint end = std::chrono::steady_clock::now() + 30s;
+    for (;;) {
+      const bool is_there = co_await there(name);
+      if (!is_there) co_return;
+      EXPECT_LT(std::chrono::steady_clock::now(), end) << name;
+      if (std::chrono::steady_clock::now() >= end) co_return;
+    }
+  }
+  /// Another share, after which the jobs of these places have been nobody else's.
+  void owned(Place place, std::optional<std::vector<Place>> since) {
+    Share share{.index = place.index, .total = place.total, .term = ++term, .hosts = {}};
+    share.since = std::move(since);
+    store.events->owned(std::move(share));
+  }
+  /// A trigger of its own comes, so all that was due before has come.
+  Task<void> nothing_more(std::uint64_t partition) {
+    const std::size_t before = sidecar.received;
+    co_await put_at("last", partition);
+    const bool came = co_await eventually([&] { return sidecar.received > before; });
+    EXPECT_TRUE(came);
+    EXPECT_EQ(sidecar.received, before + 1);
+    EXPECT_EQ(sidecar.sent.back().delivery.name, "last");
   }
   Task<void> put_and_send(std::string name) {
     co_await put(name, {.due_time = "0s"});
@@ -89,6 +152,7 @@ struct World {
   FakeSidecar sidecar;
   Scope draining;
   bool drained = false;
+  std::uint64_t term = 1;
 };
 
 /// Runs what is to happen with a world of its own.
@@ -230,6 +294,98 @@ Task<void> wound_down(World& world) {
   co_await world.close();
 }
 TEST(EngineThatWindsDown, HasSettledWhatWasAnswered) { in_a_world(&wound_down); }
+
+using Places = std::vector<Place>;
+constexpr Place kAll{0, 1};
+constexpr Place kEven{0, 2};
+
+Task<void> carried(World& world) {
+  co_await world.open();
+  co_await world.put_and_send_at({2, 4});
+  world.begin_drain();
+  world.store.events->lost();                              // They take longer than the drain.
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p2");  // While there is no share.
+  world.owned(kEven, Places{{0, 3}, {1, 3}, kEven, kAll});
+  // 2 and 4 have been another's; a share that says so comes anew.
+  bool came = co_await eventually([&] { return world.sidecar.received == 4; });
+  EXPECT_TRUE(came);
+  world.store.events->lost();
+  world.owned(kAll, Places{kEven, kAll});
+  EXPECT_EQ(world.sidecar.sent.size(), 3U);
+  EXPECT_EQ(world.sidecar.answer(Answer::failed), "p4");  // Nobody's: of the first share.
+  for (int i = 0; i < 2; ++i) world.sidecar.answer(Answer::success);
+  co_await world.gone("p2");
+  co_await world.gone("p4");
+  co_await world.nothing_more(6);
+  co_await world.close();
+}
+TEST(EngineWithAnotherShare, LeavesInFlightWhatIsItsOwnStillAndSendsAgainWhatWasAnothers) {
+  in_a_world(&carried);
+}
+
+Task<void> carried_answers(World& world) {
+  co_await world.open();
+  co_await world.put_and_send_at({2, 4, 6});
+  world.store.settling_fails = true;
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p2");
+  bool came = co_await eventually([&] { return world.store.refused >= 1; });
+  EXPECT_TRUE(came);
+  world.begin_drain();
+  world.store.events->lost();
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p4");  // While there is no share.
+  world.store.settling_fails = false;
+  world.owned(kEven, Places{kEven});
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p6");
+  for (const char* name : {"p2", "p4", "p6"}) co_await world.gone(name);
+  EXPECT_EQ(world.sidecar.received, 3U);
+  co_await world.nothing_more(8);
+  co_await world.close();
+}
+TEST(EngineWithAnotherShare, SettlesWhatWasAnsweredBeforeItOrMeanwhileOrLater) {
+  in_a_world(&carried_answers);
+}
+
+Task<void> carried_while_settling(World& world) {
+  co_await world.open();
+  co_await world.put_and_send_at({2, 3});
+  world.store.holds_settling = true;
+  for (int i = 0; i < 2; ++i) world.sidecar.answer(Answer::success);
+  bool came = co_await eventually([&] { return world.store.settling == 1; });
+  EXPECT_TRUE(came);
+  world.store.events->lost();
+  world.owned(kEven, Places{});
+  world.store.refuses_terms_before = 2;
+  world.store.holds_settling = false;
+  world.store.let_go.notify_all();
+  co_await world.gone("p2");
+  // The other replica's, which this store gives to all.
+  came = co_await eventually([&] { return world.sidecar.received == 3; });
+  EXPECT_TRUE(came);
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p3");
+  co_await world.gone("p3");
+  co_await world.nothing_more(4);
+  co_await world.close();
+}
+TEST(EngineWithAnotherShare, SettlesAnewWhatTheStoreWasAtWhenTheShareEnded) {
+  in_a_world(&carried_while_settling);
+}
+
+Task<void> stream_ends_meanwhile(World& world) {
+  co_await world.open();
+  co_await world.put_and_send_at({2});
+  world.store.events->lost();
+  world.sidecar.disconnect();
+  world.owned(kAll, Places{});
+  world.sidecar.connect(world.engine, {.app_id = "app", .name_space = "ns"});
+  const bool came = co_await eventually([&] { return world.sidecar.received == 2; });
+  EXPECT_TRUE(came);
+  EXPECT_EQ(world.sidecar.answer(Answer::success), "p2");
+  co_await world.gone("p2");
+  co_await world.close();
+}
+TEST(EngineWithAnotherShare, SendsAgainWhatWasOnAStreamThatEndedWhileThereWasNone) {
+  in_a_world(&stream_ends_meanwhile);
+}
 
 }  // namespace
 }  // namespace outrigger::control::scheduler

@@ -17,6 +17,8 @@ const Logger log("dapr.scheduler.server.etcd");
 constexpr std::string_view kFolder = "dapr/leadership";
 // After an engine that failed.
 constexpr Duration kPause = 1s;
+// No number of replicas has this bit, so that upstream's wait until a number is said.
+constexpr std::uint64_t kDigest = std::uint64_t{1} << 63;
 
 }  // namespace
 
@@ -28,7 +30,7 @@ EtcdMembers::EtcdMembers(components::etcd::Client& client, Self self, ShareEvent
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
       seat_(key_, self_.time_to_live),
       expiry_([this] {
-        stand_down("its lease could not be renewed in time");
+        stand_down(Seat::End::broken, "its lease could not be renewed in time");
         if (life_ != nullptr) life_->request();
       }) {}
 
@@ -48,8 +50,8 @@ void EtcdMembers::begin(Seat::Seen seen) {
   events_.owned(std::move(share));
 }
 
-void EtcdMembers::stand_down(std::string_view why) {
-  if (!seat_.end()) return;
+void EtcdMembers::stand_down(Seat::End how, std::string_view why) {
+  if (!seat_.end(how)) return;
   log.info("This replica gives its share of the jobs up: ", why);
   events_.lost();
 }
@@ -57,7 +59,7 @@ void EtcdMembers::stand_down(std::string_view why) {
 Task<void> EtcdMembers::live() {
   for (;;) {
     auto ended = co_await take_part();
-    stand_down("it no longer takes part");
+    stand_down(Seat::End::broken, "it no longer takes part");
     expiry_.stop();
     if (scope_.cancellation().requested()) co_return;
     // A lease that ran out has been told of.
@@ -73,7 +75,8 @@ Task<void> EtcdMembers::live() {
 Task<Result<>> EtcdMembers::take_part() {
   revision_ = 0;
   co_await give_back();
-  seat_.renewed(std::chrono::steady_clock::now());
+  const TimePoint begun = std::chrono::steady_clock::now();
+  seat_.renewed(begun, begun);
   OUT_CO_TRY(lease_, co_await client_.grant(self_.time_to_live));
   Cancellation life(co_await this_cancellation());
   life_ = &life;
@@ -98,7 +101,7 @@ Task<void> EtcdMembers::renew(Cancellation* life) {
     auto renewed = co_await with_timeout(client_.renew(lease_), self_.time_to_live / 3);
     pause = self_.time_to_live / 3;
     if (renewed) {
-      seat_.renewed(asked);
+      seat_.renewed(asked, std::chrono::steady_clock::now());
       if (seat_.has_share()) expiry_.start_at(seat_.until());
       continue;
     }
@@ -159,24 +162,29 @@ Task<Result<std::int64_t>> EtcdMembers::look() {
 
 // That all count the same is not enough: one may have gone and another come since one of them
 // looked, which then still has its place among the old ones. So each says again what it counts when
-// it sees a new key, having given its share up.
+// it sees a new key, having given its share up. Those of ours that are among themselves say who the
+// others are, and need no more.
 Result<Seat::Seen> EtcdMembers::read(const components::etcd::RangeReply& found) const {
   // The store's revision when the newest of the keys came to be.
   std::int64_t newest = 0;
+  bool exact = true;
   for (const auto& item : found.items) newest = std::max(newest, item.create_revision);
   Seat::Seen seen;
   for (const auto& item : found.items) {
     auto member = decode_member(item.value);
     if (!member) return std::unexpected(std::move(member).error().context(item.key));
     if (member->repeats && item.mod_revision < newest) seen.followed = false;
+    exact = exact && member->exact;
     seen.roll.members.emplace(item.key, std::move(member->membership));
   }
   const auto mine = seen.roll.members.find(key_);
   if (mine == seen.roll.members.end() || mine->second.uid != own_.uid) {
     return fail(Code::aborted, "the key " + key_ + " is gone or another's");
   }
-  seen.says = seen.roll.members.size();
-  seen.said = mine->second.says == seen.says && revision_ >= newest;
+  seen.exact = exact;
+  seen.says = exact ? seen.roll.digest() | kDigest : seen.roll.members.size();
+  seen.said = mine->second.says == seen.says && (exact || revision_ >= newest);
+  seen.followed = seen.followed || exact;
   return seen;
 }
 
@@ -191,8 +199,8 @@ Task<Result<>> EtcdMembers::settle(Seat::Seen seen) {
   co_return Result<>();
 }
 
-Task<Result<>> EtcdMembers::say(std::uint64_t count) {
-  own_.says = count;
+Task<Result<>> EtcdMembers::say(std::uint64_t says) {
+  own_.says = says;
   Txn txn;
   txn.compare.push_back({.key = key_, .number = revision_});
   txn.success.emplace_back(Put{.key = key_, .value = encode(own_), .lease = lease_});
@@ -205,7 +213,7 @@ Task<Result<>> EtcdMembers::say(std::uint64_t count) {
 // The lease is renewed meanwhile; what else happens is looked at afterwards.
 Task<Result<>> EtcdMembers::hand_over() {
   co_await drain_share(&events_);
-  stand_down("the replicas are others now");
+  stand_down(Seat::End::in_order, "the replicas are others now");
   auto looked = co_await look();
   if (!looked) co_return std::unexpected(std::move(looked).error());
   co_return Result<>();

@@ -12,7 +12,8 @@
 /// How replicas share the jobs in etcd, as upstream's do, so that both kinds can share the work:
 /// each keeps a key under "dapr/leadership/", bound to a lease, that says how many replicas it
 /// counts. When all count the same, each has the jobs of its place in the order of the keys
-/// (facts/wire_notes.md, section 21b).
+/// (facts/wire_notes.md, section 21b). While all are ours, they say in place of the number who the
+/// replicas are, which nobody can take for others as many.
 namespace outrigger::control::scheduler {
 
 /// The value of a replica's key.
@@ -23,6 +24,8 @@ struct EtcdMember {
   /// It writes its key again at each change of the replicas: ours do, upstream's only when their
   /// number changes.
   bool repeats = false;
+  /// It says Roll::digest(), marked as such, where all others can: upstream's say their number.
+  bool exact = false;
 };
 Result<EtcdMember> decode_member(std::string_view bytes);
 
@@ -43,6 +46,8 @@ class EtcdMembers {
   void join();
   /// What must hold of the store for this replica to still have the share of this term.
   [[nodiscard]] std::optional<components::etcd::Compare> fence(std::uint64_t term) const;
+  /// That this replica's share is bound to.
+  [[nodiscard]] std::int64_t lease() const noexcept { return lease_; }
   /// Gives the share up at once, for the others.
   Task<void> leave();
 
@@ -57,9 +62,9 @@ class EtcdMembers {
   Task<Result<>> hand_over();
   [[nodiscard]] Result<Seat::Seen> read(const components::etcd::RangeReply& found) const;
   Task<Result<>> settle(Seat::Seen seen);
-  Task<Result<>> say(std::uint64_t count);
+  Task<Result<>> say(std::uint64_t says);
   void begin(Seat::Seen seen);
-  void stand_down(std::string_view why);
+  void stand_down(Seat::End how, std::string_view why);
 
   components::etcd::Client& client_;
   Self self_;

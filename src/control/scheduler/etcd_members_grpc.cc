@@ -7,8 +7,10 @@ namespace outrigger::control::scheduler {
 namespace {
 
 // A field that upstream's record has not, and its programs pass over: whoever sets it says anew
-// what it sees at each change, not only when the number changes.
-constexpr int kRepeats = 1000;
+// what it sees at each change, not only when the number changes; from kExact on it says who the
+// replicas are, if all do.
+constexpr int kManner = 1000;
+constexpr std::uint64_t kExact = 2;
 
 }  // namespace
 
@@ -19,7 +21,7 @@ std::string encode(const Membership& membership) {
   record.set_total(membership.says);
   record.set_uid(membership.uid);
   record.mutable_replica_data()->PackFrom(host);
-  record.GetReflection()->MutableUnknownFields(&record)->AddVarint(kRepeats, 1);
+  record.GetReflection()->MutableUnknownFields(&record)->AddVarint(kManner, kExact);
   return record.SerializeAsString();
 }
 
@@ -37,7 +39,12 @@ Result<EtcdMember> decode_member(std::string_view bytes) {
   }
   const auto& unknown = record.GetReflection()->GetUnknownFields(record);
   for (int i = 0; i < unknown.field_count(); ++i) {
-    if (unknown.field(i).number() == kRepeats) member.repeats = true;
+    const auto& field = unknown.field(i);
+    if (field.number() != kManner || field.type() != google::protobuf::UnknownField::TYPE_VARINT) {
+      continue;
+    }
+    member.repeats = true;
+    member.exact = field.varint() >= kExact;
   }
   return member;
 }

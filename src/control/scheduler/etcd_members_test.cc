@@ -50,12 +50,17 @@ TEST(SchedulerMembership, IsKeptAsUpstreamKeepsIt) {
   const std::string record = encode(membership);
   EXPECT_EQ(decode_member(record).value().membership, membership);
   EXPECT_TRUE(decode_member(record).value().repeats);
+  EXPECT_TRUE(decode_member(record).value().exact);
   // total, uid, and an Any of a Host.
   EXPECT_EQ(record.substr(0, 4), "\x08\x03\x10\x07");
   EXPECT_NE(record.find("type.googleapis.com/dapr.proto.scheduler.v1.Host"), std::string::npos);
   EXPECT_FALSE(decode_member("\xff"));
   // One of upstream's.
   EXPECT_FALSE(decode_member("\x08\x03\x10\x07").value().repeats);
+  EXPECT_FALSE(decode_member("\x08\x03\x10\x07").value().exact);
+  // One of ours that says numbers only.
+  EXPECT_TRUE(decode_member("\x08\x03\x10\x07\xc0\x3e\x01").value().repeats);
+  EXPECT_FALSE(decode_member("\x08\x03\x10\x07\xc0\x3e\x01").value().exact);
 }
 
 }  // namespace

@@ -91,6 +91,8 @@ class EtcdStore final : public Store {
   Events* events_ = nullptr;
   EtcdIndex index_;
   std::optional<Share> share_;
+  /// One that ended before the events' owner was told of it.
+  std::optional<Share> untold_;
   /// The term that the events' owner knows: a share that is read anew is another one to it, for
   /// what was begun before is not to be settled by what was read after.
   std::uint64_t serving_ = 0;
@@ -120,6 +122,7 @@ Task<Result<>> EtcdStore::open(Events& events, std::string address) {
 
 void EtcdStore::take(Share share) {
   let_go();
+  if (untold_) share.follow_untold(*std::exchange(untold_, std::nullopt));
   share_ = std::move(share);
   shared_anew_.notify_all();
 }
@@ -130,6 +133,7 @@ Task<Result<>> EtcdStore::drain() {
 }
 
 void EtcdStore::let_go() {
+  if (share_ && !told_) untold_ = std::move(share_);
   share_.reset();
   if (term_ != nullptr) term_->request();
   if (std::exchange(told_, false)) events_->lost();
@@ -150,7 +154,10 @@ Task<void> EtcdStore::run() {
     auto served = co_await serve(share).under(term);
     term_ = nullptr;
     if (term.requested()) continue;
-    if (std::exchange(told_, false)) events_->lost();
+    if (std::exchange(told_, false)) {
+      share_->since.emplace();  // It goes on.
+      events_->lost();
+    }
     log.error("The jobs cannot be followed: ", served.error(), "; reading them anew");
     [[maybe_unused]] auto slept = co_await sleep_for(kPause);
   }

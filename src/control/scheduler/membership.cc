@@ -10,6 +10,22 @@ const Logger log("dapr.scheduler.server.replicas");
 
 }  // namespace
 
+bool Share::continues(std::uint64_t partition_id) const noexcept {
+  if (!since || !place().has(partition_id)) return false;
+  return std::ranges::all_of(
+      *since, [partition_id](const Place& place) { return place.has(partition_id); });
+}
+
+void Share::follow_untold(const Share& before) {
+  if (!since) return;
+  if (!before.since || before.since->size() > kPlacesMax) {
+    since.reset();
+    return;
+  }
+  since->push_back(before.place());
+  since->insert(since->end(), before.since->begin(), before.since->end());
+}
+
 Task<void> drain_share(const ShareEvents* events) {
   auto drained = co_await with_timeout(events->drain(), kDrainMax);
   if (drained || drained.error().code() == Code::cancelled) co_return;

@@ -32,6 +32,9 @@ struct ShareEvents {
   std::function<void()> lost;
 };
 
+/// Of replicas that have come and gone without pause since a share ended, so many are remembered.
+constexpr std::size_t kPlacesMax = 64;
+
 /// Lets what is in flight come to its end, for kDrainMax at most.
 Task<void> drain_share(const ShareEvents* events);
 

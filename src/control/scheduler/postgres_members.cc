@@ -60,7 +60,7 @@ PostgresMembers::PostgresMembers(postgres::Client& client, Self self, ShareEvent
       events_(std::move(events)),
       own_{.says = 0, .uid = fast_random(), .address = self_.address},
       seat_(self_.id, self_.time_to_live),
-      expiry_([this] { stand_down("its row could not be renewed in time"); }) {}
+      expiry_([this] { stand_down(Seat::End::broken, "its row could not be renewed in time"); }) {}
 
 PostgresMembers::~PostgresMembers() = default;
 
@@ -71,8 +71,8 @@ std::optional<PostgresFence> PostgresMembers::fence(std::uint64_t term) const {
   return PostgresFence{.id = self_.id, .uid = as_signed(own_.uid), .round = round_};
 }
 
-void PostgresMembers::stand_down(std::string_view why) {
-  if (!seat_.end()) return;
+void PostgresMembers::stand_down(Seat::End how, std::string_view why) {
+  if (!seat_.end(how)) return;
   ++round_;
   expiry_.stop();
   log.info("This replica gives its share of the jobs up: ", why);
@@ -87,7 +87,7 @@ Task<void> PostgresMembers::live() {
     if (scope_.cancellation().requested()) co_return;
     if (!seen && !in_trouble) log.error("The replicas cannot be looked at: ", seen.error());
     in_trouble = !seen;
-    if (seen && seen->ours) seat_.renewed(asked);
+    if (seen && seen->ours) seat_.renewed(asked, std::chrono::steady_clock::now());
     if (seen && settle(*std::move(seen))) continue;
     [[maybe_unused]] auto woken = co_await with_timeout(anything_new(), self_.interval);
     if (scope_.cancellation().requested()) co_return;
@@ -125,12 +125,13 @@ Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
 
 bool PostgresMembers::settle(Seen seen) {
   if (!seen.ours) {
-    stand_down("another process has its id");
+    stand_down(Seat::End::broken, "another process has its id");
     return false;
   }
   if (seat_.has_share()) expiry_.start_at(seat_.until());
   Seat::Seen looked;
   looked.says = seen.roll.digest();
+  looked.exact = true;
   // Also until the row has the round that the fence asks for.
   looked.said = own_.says == looked.says && seen.round == round_;
   looked.roll = std::move(seen.roll);
@@ -153,7 +154,7 @@ void PostgresMembers::begin(Seat::Seen seen) {
 Task<void> PostgresMembers::hand_over() {
   const std::uint64_t term = seat_.term();
   co_await drain_share(&events_);
-  if (seat_.term() == term) stand_down("the replicas are others now");
+  if (seat_.term() == term) stand_down(Seat::End::in_order, "the replicas are others now");
   handed_over_.notify_all();
 }
 

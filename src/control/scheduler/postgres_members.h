@@ -53,7 +53,7 @@ class PostgresMembers {
   Task<void> hand_over();
   Task<Result<>> anything_new();
   void begin(Seat::Seen seen);
-  void stand_down(std::string_view why);
+  void stand_down(Seat::End how, std::string_view why);
 
   components::postgres::Client& client_;
   Self self_;

@@ -101,6 +101,8 @@ class PostgresStore final : public Store {
   std::unique_ptr<PostgresMembers> members_;
   Events* events_ = nullptr;
   std::optional<Share> share_;
+  /// One that ended before the events' owner was told of it.
+  std::optional<Share> untold_;
   bool told_ = false;  ///< The events' owner knows of the share.
   /// A writing was not answered and may have been done: the share is to be read anew, and what was
   /// written heard for a while, as if it were another replica's.
@@ -120,6 +122,7 @@ Task<Result<>> PostgresStore::open(Events& events, std::string address) {
   ShareEvents callbacks;
   callbacks.owned = [this](Share share) {
     let_go();
+    if (untold_) share.follow_untold(*std::exchange(untold_, std::nullopt));
     share_ = std::move(share);
     shared_anew_.notify_all();
   };
@@ -156,6 +159,7 @@ Task<Result<>> PostgresStore::drain() {
 }
 
 void PostgresStore::let_go() {
+  if (share_ && !told_) untold_ = std::move(share_);
   share_.reset();
   if (std::exchange(told_, false)) events_->lost();
 }

@@ -19,6 +19,13 @@ class Seat {
     bool said = false;
     /// And so it has of all others that say something anew at each change.
     bool followed = true;
+    /// `says` is said of these replicas only: nobody can take it for others as many.
+    bool exact = false;
+  };
+  /// How a share ends.
+  enum class End : std::uint8_t {
+    in_order,  ///< The others know of it when this replica says something anew.
+    broken,    ///< They may know already.
   };
   enum class Next : std::uint8_t {
     nothing,  ///< All is as it was, or others are waited for.
@@ -30,7 +37,11 @@ class Seat {
   /// `key`: its own in the roll. `time_to_live`: of the lease that its record is bound to.
   Seat(std::string key, Duration time_to_live) : key_(std::move(key)), tenure_(time_to_live) {}
 
-  void renewed(TimePoint asked) noexcept { tenure_.renewed(asked); }
+  /// As Tenure::renewed(). `now`: a lease that was over may have been another's meanwhile.
+  void renewed(TimePoint asked, TimePoint now) noexcept {
+    if (!tenure_.runs(now)) since_.reset();
+    tenure_.renewed(asked);
+  }
   /// The share must end by then if the lease is not renewed.
   [[nodiscard]] TimePoint until() const noexcept { return tenure_.until(); }
 
@@ -38,7 +49,7 @@ class Seat {
   /// After Next::begin: the share, under a term of its own.
   Share begin(Seen seen);
   /// Whether there was a share.
-  bool end() noexcept;
+  bool end(End how) noexcept;
 
   [[nodiscard]] bool has_share() const noexcept { return agreed_.has_value(); }
   /// Of the latest share.
@@ -49,12 +60,17 @@ class Seat {
   }
 
  private:
+  void note_place(const Seen& seen);
+
   std::string key_;
   Tenure tenure_;
   /// Who shares the jobs, while this replica has a share.
   std::optional<Roll> agreed_;
+  bool exact_ = false;  ///< They are.
   bool draining_ = false;
   std::uint64_t term_ = 0;
+  /// Share::since of the next share.
+  std::optional<std::vector<Place>> since_;
 };
 
 }  // namespace outrigger::control::scheduler

@@ -16,7 +16,17 @@ namespace outrigger::control::scheduler {
 /// modification revision). What is done to a job names its id, and does nothing to a later one.
 using JobId = std::uint64_t;
 
-/// Which jobs this replica triggers: those whose partition id modulo `total` is `index`.
+/// Those jobs whose partition id modulo `total` is `index`.
+struct Place {
+  std::uint64_t index = 0;
+  std::uint64_t total = 1;
+  [[nodiscard]] constexpr bool has(std::uint64_t partition_id) const noexcept {
+    return partition_id % (total == 0 ? 1 : total) == index;
+  }
+  bool operator==(const Place&) const = default;
+};
+
+/// Which jobs this replica triggers.
 struct Share {
   std::uint64_t index = 0;
   std::uint64_t total = 1;
@@ -25,6 +35,15 @@ struct Share {
   std::uint64_t term = 0;
   /// The addresses of all replicas, for the sidecars.
   std::vector<std::string> hosts;
+  /// What nobody else can have triggered since the share before ended: the jobs of all these
+  /// places. What of it is in flight is in flight under this share. nullopt: there is no such.
+  std::optional<std::vector<Place>> since = std::nullopt;
+
+  [[nodiscard]] Place place() const noexcept { return {index, total}; }
+  /// Whether a job of the share before that is this one's as well has been nobody else's.
+  [[nodiscard]] bool continues(std::uint64_t partition_id) const noexcept;
+  /// Begins where one ended that nobody was told of.
+  void follow_untold(const Share& before);
   bool operator==(const Share&) const = default;
 };
 

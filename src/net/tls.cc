@@ -1,5 +1,6 @@
 #include "net/tls.h"
 
+#include <atomic>
 #include <mutex>
 
 #include <arpa/inet.h>
@@ -33,10 +34,30 @@ struct TlsSettings {
 
 constexpr std::size_t kRecordBytes = 16 * 1024;
 
+// The words that Go programs have for an alert of the other side; the library has none for the
+// newer ones.
+std::string alert_text(int alert) {
+  switch (alert) {
+    case SSL_AD_HANDSHAKE_FAILURE: return "handshake failure";
+    case SSL_AD_BAD_CERTIFICATE: return "bad certificate";
+    case SSL_AD_UNSUPPORTED_CERTIFICATE: return "unsupported certificate";
+    case SSL_AD_CERTIFICATE_REVOKED: return "revoked certificate";
+    case SSL_AD_CERTIFICATE_EXPIRED: return "expired certificate";
+    case SSL_AD_CERTIFICATE_UNKNOWN: return "unknown certificate";
+    case SSL_AD_UNKNOWN_CA: return "unknown certificate authority";
+    case SSL_AD_CERTIFICATE_REQUIRED: return "certificate required";
+    default: return SSL_alert_desc_string_long(alert);
+  }
+}
+
 std::string library_error() {
   const unsigned long code = ERR_peek_last_error();
   ERR_clear_error();
   if (code == 0) return "unknown TLS error";
+  const int reason = ERR_GET_REASON(code);
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+    return "remote error: tls: " + alert_text(reason - SSL_AD_REASON_OFFSET);
+  }
   char text[256];
   ERR_error_string_n(code, text, sizeof text);
   return text;
@@ -77,7 +98,8 @@ Result<> use_certificate(SSL_CTX* context, const TlsOptions& options) {
   const BioPtr key_text = memory(options.private_key_pem);
   const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, no_passphrase, nullptr));
   if (!key) return bad("the private key is not PEM");
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+  // The former does not look at a certificate of another kind than the key.
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1 || SSL_CTX_check_private_key(context) != 1) {
     return bad("the private key does not belong to the certificate");
   }
   return {};
@@ -128,7 +150,9 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
     if (gone_ != nullptr) *gone_ = true;
   }
 
-  static TlsTransport& of(SSL* ssl) { return *static_cast<TlsTransport*>(SSL_get_app_data(ssl)); }
+  static TlsTransport& of(const SSL* ssl) {
+    return *static_cast<TlsTransport*>(SSL_get_app_data(ssl));
+  }
 
   /// Client: whom the server must prove to be, and be told that it is asked for.
   void expect(const std::string& server_name, bool check) {
@@ -141,6 +165,13 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
       X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), server_name.c_str());
     } else {
       SSL_set1_host(ssl_.get(), server_name.c_str());
+    }
+  }
+
+  /// A handshake has ended: a client that allows for one more allows for no third.
+  void count_handshake() {
+    if (++handshakes_ == 2 && settings_->options.renegotiation == TlsOptions::Renegotiation::once) {
+      SSL_set_options(ssl_.get(), SSL_OP_NO_RENEGOTIATION);
     }
   }
 
@@ -168,20 +199,21 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   bool peer_ended() const noexcept override { return inner_->peer_ended(); }
   void send(std::string bytes) override {
     if (closed_ || bytes.empty()) return;
-    if (!secured_) {
+    if (!secured_ || !early_.empty()) {
       early_ += bytes;
       return;
     }
-    encrypt(bytes);
+    early_ = bytes.substr(encrypt(bytes));
     flush();
   }
   std::size_t unsent() const noexcept override { return early_.size() + inner_->unsent(); }
   void finish_sending() override {
     if (closed_) return;
-    if (!secured_) {
+    if (!secured_ || !early_.empty()) {
       finish_wanted_ = true;
       return;
     }
+    finish_wanted_ = false;
     SSL_shutdown(ssl_.get());
     ERR_clear_error();
     flush();
@@ -242,11 +274,7 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
       }
       note_peer();
       secured_ = true;
-      if (!early_.empty()) {
-        encrypt(std::exchange(early_, {}));
-        flush();
-      }
-      if (finish_wanted_) finish_sending();
+      send_early();
       events_->on_secured();
       if (gone || closed_) return;
     }
@@ -265,6 +293,7 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
       }
       const int why = SSL_get_error(ssl_.get(), count);
       flush();
+      send_early();
       const bool waiting = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
       if (waiting && !inner_ended_) return;
       // Cut off without close_notify: what follows a length or a frame knows how much was due.
@@ -277,14 +306,30 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
     }
   }
 
-  void encrypt(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const int part = static_cast<int>(std::min(bytes.size(), kRecordBytes));
+  // How much was taken: all, but while a new handshake goes on. What a broken connection does not
+  // take is taken as well, for nobody waits for it: reading tells why it is broken.
+  std::size_t encrypt(std::string_view bytes) {
+    std::size_t taken = 0;
+    while (taken < bytes.size()) {
+      const int part = static_cast<int>(std::min(bytes.size() - taken, kRecordBytes));
       ERR_clear_error();
-      const int written = SSL_write(ssl_.get(), bytes.data(), part);
-      if (written <= 0) return;  // The connection is broken; reading tells why.
-      bytes.remove_prefix(static_cast<std::size_t>(written));
+      const int written = SSL_write(ssl_.get(), bytes.data() + taken, part);
+      if (written <= 0) {
+        const int why = SSL_get_error(ssl_.get(), written);
+        return why == SSL_ERROR_WANT_READ ? taken : bytes.size();
+      }
+      taken += static_cast<std::size_t>(written);
     }
+    return taken;
+  }
+
+  // What a handshake has kept back.
+  void send_early() {
+    if (!early_.empty()) {
+      early_.erase(0, encrypt(early_));
+      flush();
+    }
+    if (finish_wanted_ && early_.empty()) finish_sending();
   }
 
   void flush() {
@@ -298,8 +343,11 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   Error handshake_error() {
     const long verified = SSL_get_verify_result(ssl_.get());
     std::string why = refusal_;
-    if (why.empty()) {
-      why = verified != X509_V_OK ? X509_verify_cert_error_string(verified) : library_error();
+    if (why.empty() && verified != X509_V_OK) {
+      why = "tls: failed to verify certificate: ";
+      why += X509_verify_cert_error_string(verified);
+    } else if (why.empty()) {
+      why = library_error();
     }
     ERR_clear_error();
     return {Code::unavailable, "TLS handshake with " + peer_.address + ": " + why};
@@ -331,7 +379,8 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   Transport::Events* events_ = nullptr;
   Peer peer_;
   std::string refusal_;
-  std::string early_;  // Given to send() before the handshake ended.
+  std::string early_;  // Given to send() before a handshake ended.
+  int handshakes_ = 0;
   bool started_ = false;
   bool secured_ = false;
   bool paused_ = false;
@@ -341,6 +390,10 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   bool finish_wanted_ = false;
   bool* gone_ = nullptr;
 };
+
+void note_handshake(const SSL* ssl, int where, int) {
+  if (where == SSL_CB_HANDSHAKE_DONE) TlsTransport::of(ssl).count_handshake();
+}
 
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
                 const unsigned char* offered, unsigned int offered_size, void* argument) {
@@ -388,7 +441,13 @@ Result<std::shared_ptr<TlsSettings>> make_settings(TlsOptions given, bool server
   SSL_CTX* const context = settings->context.get();
   if (context == nullptr) return bad("context");
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // A write that a new handshake keeps back is repeated from where the bytes are by then.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  if (server || options.renegotiation == TlsOptions::Renegotiation::never) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+  } else if (options.renegotiation == TlsOptions::Renegotiation::once) {
+    SSL_CTX_set_info_callback(context, note_handshake);
+  }
   if (!options.certificate_chain_pem.empty()) {
     OUT_CHECK(use_certificate(context, options));
   }
@@ -432,7 +491,11 @@ struct TlsContext::Impl {
   std::shared_ptr<TlsSettings> settings_;
 };
 
-TlsContext::TlsContext(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TlsContext::TlsContext(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)), id_([] {
+        static std::atomic<std::uint64_t> last = 0;
+        return ++last;
+      }()) {}
 TlsContext::~TlsContext() = default;
 
 Result<std::shared_ptr<TlsContext>> TlsContext::make(TlsOptions options, bool server) {

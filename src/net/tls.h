@@ -22,9 +22,10 @@ struct TlsOptions {
   bool require_client_certificate = false;
   /// Client: accept any certificate (upstream does so towards an https app channel).
   bool insecure_skip_verify = false;
-  /// Client: let the server ask for renegotiation never/once/freely; only "never" is served with
-  /// TLS 1.3.
-  bool allow_renegotiation = false;
+  /// Client: how often a server of TLS 1.2 may ask for a new handshake on a connection (some ask
+  /// for a certificate so); TLS 1.3 has none.
+  enum class Renegotiation : std::uint8_t { never, once, freely };
+  Renegotiation renegotiation = Renegotiation::never;
   /// Says who a peer is by its certificate, once its chain has been verified against `ca_pem`; the
   /// error refuses the peer. For identities that are not host names (SPIFFE): with it a client does
   /// not check the server's name, a certificate may be of any purpose, an anchor need not be a
@@ -50,12 +51,15 @@ class TlsContext {
   std::unique_ptr<Transport> accept(std::unique_ptr<Transport> inner);
   /// `server_name` is verified and sent as SNI (not as SNI if it is an IP address).
   std::unique_ptr<Transport> connect(std::unique_ptr<Transport> inner, std::string server_name);
+  /// Of this one alone in this process, also when it is gone and its memory used again.
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
 
  private:
   struct Impl;
   explicit TlsContext(std::unique_ptr<Impl> impl);
   static Result<std::shared_ptr<TlsContext>> make(TlsOptions options, bool server);
   std::unique_ptr<Impl> impl_;
+  const std::uint64_t id_;
 };
 
 }  // namespace outrigger::net

@@ -144,6 +144,7 @@ struct Client::Impl final : http::ClientConnection::Owner {
     return nullptr;
   }
 
+  void forget(const std::string& key, Pool& pool);
   Task<Result<Connection>> acquire(Endpoint endpoint, std::string key, bool fresh);
   Task<Result<Connection>> open(Endpoint endpoint, std::string key);
   Task<Result<Response>> send(Endpoint endpoint, Request* request);
@@ -241,10 +242,17 @@ Task<Result<Client::Impl::Connection>> Client::Impl::acquire(Endpoint endpoint, 
   co_return connection;
 }
 
+namespace {
+
+/// The end of the keys of all endpoints that it is used for.
+std::string key_of(const TlsContext& tls) { return "|" + std::to_string(tls.id()); }
+
+}  // namespace
+
 std::string Endpoint::key() const {
   std::string key = address.to_string();
   key += protocol == Protocol::http2 ? "|2|" : protocol == Protocol::http1 ? "|1|" : "|n|";
-  if (tls) key += server_name + "|" + std::to_string(reinterpret_cast<std::uintptr_t>(tls.get()));
+  if (tls) key += server_name + key_of(*tls);
   return key;
 }
 
@@ -285,15 +293,25 @@ Task<Result<Response>> Client::send(Endpoint endpoint, Request request) {
   co_return response;
 }
 
+void Client::Impl::forget(const std::string& key, Pool& pool) {
+  pool.idle.clear();
+  pool.multi.clear();
+  for (const auto& [raw, connection] : all) {
+    if (connection->endpoint_key != key) continue;
+    connection->forgotten = true;
+    if (connection->calls() == 0) retire(connection);
+  }
+}
+
 void Client::forget(const Endpoint& endpoint) {
   const auto found = impl_->pools.find(endpoint.key());
-  if (found == impl_->pools.end()) return;
-  found->second.idle.clear();
-  found->second.multi.clear();
-  for (const auto& [raw, connection] : impl_->all) {
-    if (connection->endpoint_key != found->first) continue;
-    connection->forgotten = true;
-    if (connection->calls() == 0) impl_->retire(connection);
+  if (found != impl_->pools.end()) impl_->forget(found->first, found->second);
+}
+
+void Client::forget(const TlsContext& tls) {
+  const std::string mark = key_of(tls);
+  for (auto& [key, pool] : impl_->pools) {
+    if (key.ends_with(mark)) impl_->forget(key, pool);
   }
 }
 

@@ -56,6 +56,8 @@ class Client {
 
   /// Closes the idle connections to an endpoint; running requests go on, later ones connect anew.
   void forget(const Endpoint& endpoint);
+  /// The same with all that were opened with these keys and this trust.
+  void forget(const TlsContext& tls);
   /// Ends everything: running requests fail, and this returns once their send() has.
   Task<void> close();
 

@@ -251,8 +251,10 @@ TEST(Listener, APortInUseIsAnErrorThatNamesIt) {
 }
 
 /// A self-signed certificate for test.local: its certificate and key.
-std::pair<std::string, std::string> self_signed() {
-  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+std::pair<std::string, std::string> self_signed(const char* type = "ED25519") {
+  EVP_PKEY* key = std::string_view(type) == "EC"
+                      ? EVP_PKEY_Q_keygen(nullptr, nullptr, type, "P-256")
+                      : EVP_PKEY_Q_keygen(nullptr, nullptr, type);
   X509* cert = X509_new();
   X509_set_version(cert, 2);
   ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
@@ -267,7 +269,7 @@ std::pair<std::string, std::string> self_signed() {
       X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:test.local");
   X509_add_ext(cert, san, -1);
   X509_EXTENSION_free(san);
-  X509_sign(cert, key, nullptr);
+  X509_sign(cert, key, std::string_view(type) == "EC" ? EVP_sha256() : nullptr);
   auto text = [](auto write) {
     BIO* bio = BIO_new(BIO_s_mem());
     write(bio);
@@ -382,6 +384,84 @@ TEST(Tls, RenewedOptionsAreThoseOfNewConnections) {
   broken.certificate_chain_pem = "none";
   EXPECT_FALSE(options.tls->replace(broken));
   EXPECT_TRUE(greet(second.first));
+}
+
+TEST(Tls, AKeyThatIsNotTheCertificatesIsAnErrorWhateverItsKind) {
+  const auto own = self_signed();
+  for (const char* type : {"ED25519", "EC"}) {
+    TlsOptions options;
+    options.certificate_chain_pem = own.first;
+    options.private_key_pem = self_signed(type).second;
+    const auto made = TlsContext::client(options);
+    ASSERT_FALSE(made) << type;
+    EXPECT_TRUE(made.error().message().contains("the private key does not belong to"))
+        << made.error().message();
+  }
+}
+
+TEST(Tls, AServerThatWantsACertificateServesNobodyWithoutARightOne) {
+  const auto here = self_signed();
+  const auto there = self_signed();
+  ServerOptions options;
+  TlsOptions server;
+  server.certificate_chain_pem = here.first;
+  server.private_key_pem = here.second;
+  server.ca_pem = there.first;
+  server.alpn = {"h2", "http/1.1"};
+  server.require_client_certificate = true;
+  options.tls = TlsContext::server(server).value();
+  Fixture fixture(options);
+  std::string said;
+  for (const char* alpn : {"h2", "http/1.1"}) {
+    TlsOptions client;
+    client.ca_pem = here.first;
+    client.alpn = {alpn};
+    const auto greet = [&] {
+      fixture.client_tls = TlsContext::client(client).value();
+      const Endpoint to = fixture.endpoint(Endpoint::Protocol::negotiate);
+      with_client([&](Client& one) { return end_of_greeting(one, to, &said); });
+      return said;
+    };
+    EXPECT_NE(greet(), "200");
+    client.certificate_chain_pem = here.first;
+    client.private_key_pem = here.second;
+    EXPECT_NE(greet(), "200");
+    client.certificate_chain_pem = there.first;
+    client.private_key_pem = there.second;
+    EXPECT_EQ(greet(), "200");
+    client.ca_pem = there.first;
+    EXPECT_TRUE(greet().contains("tls: failed to verify certificate: ")) << said;
+  }
+}
+
+Task<void> two_trusts(Client& client, Endpoint to, std::string trusted, std::string other) {
+  TlsOptions options;
+  options.ca_pem = trusted;
+  options.alpn = {"h2"};
+  to.tls = TlsContext::client(options).value();
+  EXPECT_TRUE(co_await fetch(client, to, make_request("GET", "/echo")));
+  const std::uint64_t first = to.tls->id();
+  // Most likely the new one is where the old one was.
+  options.ca_pem = other;
+  to.tls.reset();
+  to.tls = TlsContext::client(options).value();
+  EXPECT_NE(to.tls->id(), first);
+  EXPECT_FALSE(co_await fetch(client, to, make_request("GET", "/echo")));
+}
+
+TEST(Tls, ConnectionsOfAContextThatIsGoneAreNoneOfTheNextOnes) {
+  const auto own = self_signed();
+  const auto other = self_signed();
+  TlsOptions server;
+  server.certificate_chain_pem = own.first;
+  server.private_key_pem = own.second;
+  server.alpn = {"h2"};
+  ServerOptions options;
+  options.tls = TlsContext::server(server).value();
+  Fixture fixture(options);
+  fixture.client_tls = TlsContext::client({}).value();
+  const Endpoint to = fixture.endpoint(Endpoint::Protocol::negotiate);
+  with_client([&](Client& one) { return two_trusts(one, to, own.first, other.first); });
 }
 
 /// A transport whose bytes the test carries over by hand, paused or not.

@@ -16,31 +16,70 @@ net::ClientOptions client_options() {
   return options;
 }
 
-std::string text_of(const std::optional<resources::TlsDocument>& document) {
-  return document ? document->value.value_or("") : std::string();
+/// The text of a document, "" if there is none. One that is in no place that the resource names is
+/// an error: what is left out here would widen the trust, or leave the proof away.
+Result<std::string> text_of(const std::optional<resources::TlsDocument>& document,
+                            std::string_view what) {
+  if (!document) return std::string();
+  if (document->value) return *document->value;
+  const resources::SecretKeyRef& ref = document->secret_key_ref;
+  if (ref.name.empty()) return std::string();
+  return fail(Code::invalid_argument, std::string(what) + ": the secret " + ref.name +
+                                          " has no value under " + std::string(ref.key_or_name()));
 }
 
-Result<std::shared_ptr<net::TlsContext>> client_tls(const resources::HttpEndpoint& resource) {
+net::TlsOptions::Renegotiation renegotiation_of(const resources::ClientTls& tls) {
+  using From = resources::ClientTls::Renegotiation;
+  using To = net::TlsOptions::Renegotiation;
+  switch (tls.renegotiation) {
+    case From::once_as_client: return To::once;
+    case From::freely_as_client: return To::freely;
+    case From::never: break;
+  }
+  return To::never;
+}
+
+Result<net::TlsOptions> tls_options(const std::optional<resources::ClientTls>& client_tls) {
   net::TlsOptions options;
   options.alpn = {"h2", "http/1.1"};
-  if (resource.client_tls) {
-    options.ca_pem = text_of(resource.client_tls->root_ca);
-    options.private_key_pem = text_of(resource.client_tls->private_key);
-    // Upstream presents a certificate only where it has the key.
-    if (!options.private_key_pem.empty()) {
-      options.certificate_chain_pem = text_of(resource.client_tls->certificate);
-    }
-    using Renegotiation = resources::ClientTls::Renegotiation;
-    options.allow_renegotiation = resource.client_tls->renegotiation != Renegotiation::never;
+  if (!client_tls) return options;
+  OUT_TRY(options.ca_pem, text_of(client_tls->root_ca, "rootCA"));
+  OUT_TRY(options.private_key_pem, text_of(client_tls->private_key, "privateKey"));
+  options.renegotiation = renegotiation_of(*client_tls);
+  if (client_tls->root_ca && options.ca_pem.empty()) {
+    return fail(Code::invalid_argument, "rootCA: there is no certificate in it");
   }
-  auto tls = net::TlsContext::client(std::move(options));
-  if (!tls) return fail(std::move(tls).error().context("http endpoint " + resource.name));
-  return tls;
+  // Upstream presents a certificate only where it has the key.
+  if (!client_tls->private_key) return options;
+  OUT_TRY(options.certificate_chain_pem, text_of(client_tls->certificate, "certificate"));
+  if (options.certificate_chain_pem.empty() || options.private_key_pem.empty()) {
+    return fail(Code::invalid_argument, options.private_key_pem.empty()
+                                            ? "privateKey: there is no key in it"
+                                            : "a privateKey is given, but no certificate");
+  }
+  return options;
+}
+
+Result<std::shared_ptr<net::TlsContext>> make_tls(
+    const std::optional<resources::ClientTls>& client_tls) {
+  OUT_TRY(auto options, tls_options(client_tls));
+  return net::TlsContext::client(std::move(options));
 }
 
 }  // namespace
 
-Result<Endpoints> Endpoints::make(const std::vector<resources::HttpEndpoint>& resources) {
+void Endpoints::Endpoint::open_tls(const Endpoint* before) {
+  if (before != nullptr && before->tls && before->client_tls == client_tls) {
+    tls = before->tls;
+  } else if (auto made = make_tls(client_tls)) {
+    tls = *std::move(made);
+  } else {
+    unusable = std::move(made).error();
+  }
+}
+
+Endpoints Endpoints::make(const std::vector<resources::HttpEndpoint>& resources,
+                          const Endpoints& before) {
   Endpoints made;
   for (const resources::HttpEndpoint& resource : resources) {
     Endpoint endpoint;
@@ -48,8 +87,13 @@ Result<Endpoints> Endpoints::make(const std::vector<resources::HttpEndpoint>& re
     for (const auto& header : resource.headers) {
       endpoint.headers.set(header.name, header.value);
     }
-    if (resource.base_url.starts_with("https://")) {
-      OUT_TRY(endpoint.tls, client_tls(resource));
+    endpoint.client_tls = resource.client_tls;
+    if (resource.client_tls || !resource.base_url.starts_with("http://")) {
+      endpoint.open_tls(before.find(resource.name));
+    }
+    if (endpoint.unusable) {
+      endpoint.unusable =
+          std::move(*endpoint.unusable).context("clientTLS of the http endpoint " + resource.name);
     }
     made.by_name_.insert_or_assign(resource.name, std::move(endpoint));
   }
@@ -73,7 +117,7 @@ Result<net::Endpoint> EndpointCaller::where(const std::string& scheme, const std
   if (scheme == "http") return to;
   to.protocol = net::Endpoint::Protocol::negotiate;
   to.server_name = host;
-  if (endpoint != nullptr) {
+  if (endpoint != nullptr && endpoint->tls) {
     to.tls = endpoint->tls;
     return to;
   }
@@ -89,6 +133,7 @@ Result<net::Endpoint> EndpointCaller::where(const std::string& scheme, const std
 Task<Result<Reply>> EndpointCaller::call(std::string url,
                                          std::shared_ptr<const Endpoints::Endpoint> endpoint,
                                          Request request, TraceContext trace) {
+  if (endpoint && endpoint->unusable) co_return fail(*endpoint->unusable);
   const RequestView view = request.view();
   OUT_CO_TRY(auto out, http_request(view, request.content_length, trace, url));
   out.body = std::move(request.body);
@@ -117,6 +162,14 @@ Task<Result<Reply>> EndpointCaller::call(std::string url,
   if (!response) co_return fail(http_call_error(request.verb, full, response.error()));
   co_await gather(response->body, response->content_length);
   co_return reply_of(*std::move(response));
+}
+
+void EndpointCaller::forget(const Endpoints& before, const Endpoints& now) {
+  for (const auto& [name, endpoint] : before.all()) {
+    const Endpoints::Endpoint* const newer = now.find(name);
+    const bool kept = newer != nullptr && newer->tls == endpoint.tls;
+    if (endpoint.tls && !kept) client_.forget(*endpoint.tls);
+  }
 }
 
 Task<void> EndpointCaller::close() { co_await client_.close(); }

@@ -72,16 +72,26 @@ bool is_binary(std::string_view name) noexcept {
   return name.size() >= 4 && iequals(name.substr(name.size() - 4), "-bin");
 }
 
+/// Several fields of these names are one list, in their order (W3C Trace Context, section 3.3.1.1,
+/// and Baggage, section 3.3).
+void add_to_list(std::string& list, std::string_view value) {
+  if (!list.empty()) list += ',';
+  list += value;
+}
+
 /// The trace fields among some metadata.
 struct TraceFields {
-  std::string_view parent, state, bin;
+  std::string_view parent, bin;
+  std::string state;
 
   explicit TraceFields(std::span<const Field> fields) {
     for (const Field& field : fields) {
       if (!is_trace_name(field.name)) continue;
-      std::string_view& into = field.name.size() == 10   ? state
-                               : field.name.size() == 11 ? parent
-                                                         : bin;
+      if (field.name.size() == kTracestateHeader.size()) {
+        add_to_list(state, field.value);
+        continue;
+      }
+      std::string_view& into = field.name.size() == kTraceparentHeader.size() ? parent : bin;
       if (into.empty()) into = field.value;
     }
   }
@@ -168,11 +178,11 @@ net::Headers http_headers(std::span<const Field> metadata) {
   net::Headers headers;
   headers.reserve(metadata.size() + 6, 1024);
   const auto tokens = connection_tokens(metadata);
-  bool baggage = false;
+  std::string baggage;
   for (const Field& field : metadata) {
     if (is_trace_name(field.name) || iequals(field.name, kDestination)) continue;
     if (iequals(field.name, kBaggageHeader)) {
-      if (!std::exchange(baggage, true)) headers.add(kBaggageHeader, field.value);
+      add_to_list(baggage, field.value);
       continue;
     }
     if (is_binary(field.name) || iequals(field.name, "content-type") ||
@@ -182,6 +192,7 @@ net::Headers http_headers(std::span<const Field> metadata) {
     }
     add_for_http(headers, field.name, field.value);
   }
+  if (!baggage.empty()) headers.add(kBaggageHeader, baggage);
   return headers;
 }
 

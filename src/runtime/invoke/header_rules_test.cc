@@ -52,7 +52,7 @@ TEST(HttpApplication, GetsNoHeaderOfTheCallersConnection) {
                       {"Baggage", "a=1"},
                       {"Baggage", "b=2"}};
   EXPECT_EQ(listed(http_request_headers(request, {})),
-            "X-Yours: 2\nbaggage: a=1\nContent-Type: text/plain\n");
+            "X-Yours: 2\nbaggage: a=1,b=2\nContent-Type: text/plain\n");
 }
 
 TEST(HttpApplication, IsToldByItsSidecarWhateverAConnectionNames) {
@@ -92,6 +92,32 @@ TEST(HttpApplication, GetsTheCallersTraceUnlessThereIsASpan) {
   headers = http_request_headers(request, span);
   EXPECT_EQ(headers.joined("traceparent"), kOther);
   EXPECT_EQ(headers.value("tracestate"), "k=v");
+}
+
+TEST(HttpApplication, GetsSeveralTracestatesAndBaggagesAsOneListEach) {
+  RequestView request;
+  request.metadata = {{"Baggage", "a=1;p, b=2"}, {"Traceparent", kParent},
+                      {"Tracestate", "k=v,l=w"}, {"baggage", "c=3"},
+                      {"tracestate", "m=x"},     {"TraceState", "n=y"}};
+  const auto headers = http_request_headers(request, {});
+  EXPECT_EQ(headers.joined("baggage", "|"), "a=1;p, b=2,c=3");
+  EXPECT_EQ(headers.joined("tracestate", "|"), "k=v,l=w,m=x,n=y");
+  Reply reply;
+  for (const Field& field : request.metadata) reply.headers.add(field.name, field.value);
+  const auto answer = http_reply_headers(reply, {});
+  EXPECT_EQ(answer.joined("baggage", "|"), "a=1;p, b=2,c=3");
+  EXPECT_EQ(answer.joined("tracestate", "|"), "k=v,l=w,m=x,n=y");
+}
+
+TEST(GrpcApplication, GetsSeveralTracestatesAsOneList) {
+  const std::vector<Field> metadata = {{"Traceparent", kParent},
+                                       {"Tracestate", "k=v"},
+                                       {"Baggage", "a=1"},
+                                       {"Tracestate", "l=w"},
+                                       {"Baggage", "b=2"}};
+  const auto sent = grpc_metadata(metadata, {}, HttpNames::prefix);
+  EXPECT_EQ(sent.joined("tracestate", "|"), "k=v,l=w");
+  EXPECT_EQ(sent.joined("baggage"), "a=1, b=2");
 }
 
 TEST(HttpApplication, SeesThatACallIsNotTraced) {

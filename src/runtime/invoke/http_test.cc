@@ -305,12 +305,12 @@ TEST(Invoke, OfAServiceOutsideGoesThereDirectly) {
   resource.name = "site";
   resource.base_url = url + "/base";
   resource.headers = {{.name = "X-Key", .value = "secret", .has_value = true}};
-  auto endpoints = std::make_shared<Endpoints>(Endpoints::make({resource}).value());
+  auto endpoints = std::make_shared<Endpoints>(Endpoints::make({resource}));
   net.world.on_loop([&] { net.caller.service->set_endpoints(endpoints); });
   answer = net.send("GET", "/v1.0/invoke/site/method/headers");
   EXPECT_EQ(answer.headers.value("x-target"), "/base/headers");
   resource.base_url = url;
-  endpoints = std::make_shared<Endpoints>(Endpoints::make({resource}).value());
+  endpoints = std::make_shared<Endpoints>(Endpoints::make({resource}));
   net.world.on_loop([&] { net.caller.service->set_endpoints(endpoints); });
   answer = net.send("GET", "/v1.0/invoke/site/method/headers", {}, {{"x-key", "guess"}});
   EXPECT_NE(answer.body.find("X-Key: secret\n"), std::string::npos) << answer.body;
@@ -320,6 +320,61 @@ TEST(Invoke, OfAServiceOutsideGoesThereDirectly) {
   answer = net.send("GET", "/v1.0/invoke/http://127.0.0.1:1/method/x");
   EXPECT_EQ(answer.status, 500);
   EXPECT_NE(answer.body.find("Get \\\"http://127.0.0.1:1/x\\\": "), std::string::npos);
+}
+
+resources::TlsDocument text(std::string value) {
+  resources::TlsDocument document;
+  document.value = std::move(value);
+  return document;
+}
+
+TEST(Invoke, OfAServiceOutsideWhoseCertificatesAreUnusableSaysWhichAndHarmsNoOther) {
+  Net net;
+  resources::HttpEndpoint good;
+  good.name = "good";
+  good.base_url = "http://127.0.0.1:" + std::to_string(net.app_server.port);
+  resources::HttpEndpoint bad = good;
+  bad.name = "bad";
+  const auto said = [&](std::string_view about) {
+    auto endpoints = std::make_shared<Endpoints>(Endpoints::make({good, bad}));
+    net.world.on_loop([&] { net.caller.service->set_endpoints(endpoints); });
+    EXPECT_EQ(net.send("GET", "/v1.0/invoke/good/method/x").status, 200);
+    const int calls = net.app.calls;
+    const auto answer = net.send("GET", "/v1.0/invoke/bad/method/x");
+    EXPECT_EQ(answer.status, 500);
+    EXPECT_EQ(net.app.calls, calls);
+    EXPECT_TRUE(answer.body.contains("clientTLS of the http endpoint bad: ")) << answer.body;
+    EXPECT_TRUE(answer.body.contains(about)) << answer.body;
+  };
+  resources::ClientTls& tls = bad.client_tls.emplace();
+  tls.root_ca = text("not a certificate");
+  said("no certificate in the root CA text");
+  tls.root_ca = text("");
+  said("rootCA");
+  tls.root_ca = resources::TlsDocument{.value = std::nullopt, .secret_key_ref = {"login", "ca"}};
+  said("rootCA: the secret login has no value under ca");
+  tls.root_ca.reset();
+  tls.private_key = text("a key");
+  said("a privateKey is given, but no certificate");
+  tls.certificate = text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  said("the certificate is not PEM");
+  tls.private_key = text("");
+  said("privateKey");
+}
+
+TEST(Invoke, OfAServiceOutsideKeepsItsConnectionsAsLongAsItsCertificatesStay) {
+  resources::HttpEndpoint site;
+  site.name = "site";
+  site.base_url = "https://127.0.0.1:1";
+  const Endpoints first = Endpoints::make({site});
+  ASSERT_FALSE(first.find("site")->unusable);
+  site.base_url = "https://127.0.0.1:2";
+  site.headers = {{.name = "X-Key", .value = "secret", .has_value = true}};
+  const Endpoints second = Endpoints::make({site}, first);
+  EXPECT_EQ(second.find("site")->tls, first.find("site")->tls);
+  site.client_tls.emplace().renegotiation = resources::ClientTls::Renegotiation::once_as_client;
+  const Endpoints third = Endpoints::make({site}, second);
+  EXPECT_NE(third.find("site")->tls, first.find("site")->tls);
 }
 
 /// An application that answers each request with more bytes than the answer has.

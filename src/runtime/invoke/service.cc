@@ -91,6 +91,7 @@ Service::Service(Settings settings)
 Service::~Service() = default;
 
 void Service::set_endpoints(std::shared_ptr<const Endpoints> endpoints) {
+  outside_.forget(*endpoints_, *endpoints);
   endpoints_ = std::move(endpoints);
 }
 

@@ -40,6 +40,7 @@ class Service {
   void set_app(app::Channel* app) { app_.set_channel(app); }
   void set_resolver(peers::Resolver* resolver) { peers_.set_resolver(resolver); }
   void set_endpoints(std::shared_ptr<const Endpoints> endpoints);
+  [[nodiscard]] const Endpoints& endpoints() const noexcept { return *endpoints_; }
   void set_access(AccessCheck check) { access_ = std::move(check); }
   /// @}
 

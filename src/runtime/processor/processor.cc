@@ -116,6 +116,13 @@ struct Processor::Impl {
     bool complete = true;
   };
   Task<Fetched> fetch(std::string store, std::vector<std::string> names);
+  struct ResolvedEndpoint {
+    resources::HttpEndpoint spec;
+    resources::Secrets secrets;
+  };
+  /// Those with secrets, as they were resolved the last time.
+  std::map<std::string, ResolvedEndpoint> endpoints;
+  Task<resources::HttpEndpoint> resolve(resources::HttpEndpoint endpoint, ResolvedEndpoint before);
   Task<resources::Secrets> resolve(resources::Component* component);
   Task<Result<>> open(resources::Component component);
   Task<Result<>> open_unless_ignored(resources::Component component);
@@ -391,18 +398,32 @@ std::vector<resources::Component> Processor::known(Failed failed) const {
   return all;
 }
 
-Task<Result<resources::HttpEndpoint>> Processor::resolve(resources::HttpEndpoint endpoint) {
+Task<resources::HttpEndpoint> Processor::Impl::resolve(resources::HttpEndpoint endpoint,
+                                                       ResolvedEndpoint before) {
   for (const std::string& name :
-       resources::apply_env_refs(endpoint.headers, impl_->settings.environment)) {
+       resources::apply_env_refs(endpoint.headers, settings.environment)) {
     log.warn("http endpoint ", endpoint.name, ": the environment variable ", name,
              " may not be read by a resource");
   }
   const auto names = resources::secret_names(endpoint);
-  if (!names.empty()) {
-    const auto found = co_await impl_->fetch(impl_->store_of(endpoint.secret_store), names);
-    resources::apply_secrets(endpoint, found.secrets);
-  }
+  if (names.empty()) co_return endpoint;
+  auto found = co_await fetch(store_of(endpoint.secret_store), names);
+  if (before.spec == endpoint) found.secrets.merge(before.secrets);
+  endpoints[endpoint.name] = {endpoint, found.secrets};
+  resources::apply_secrets(endpoint, found.secrets);
   co_return endpoint;
+}
+
+Task<std::vector<resources::HttpEndpoint>> Processor::resolve(
+    std::vector<resources::HttpEndpoint> endpoints) {
+  auto before = std::exchange(impl_->endpoints, {});
+  std::vector<resources::HttpEndpoint> resolved;
+  for (resources::HttpEndpoint& endpoint : endpoints) {
+    Impl::ResolvedEndpoint known = std::move(before[endpoint.name]);
+    auto one = co_await impl_->resolve(std::move(endpoint), std::move(known));
+    resolved.push_back(std::move(one));
+  }
+  co_return resolved;
 }
 
 Task<void> Processor::close() {

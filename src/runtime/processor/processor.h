@@ -77,8 +77,10 @@ class Processor {
   [[nodiscard]] std::vector<resources::Component> known(Failed failed) const;
   /// @}
 
-  /// Puts the secrets of an HTTP endpoint in.
-  Task<Result<resources::HttpEndpoint>> resolve(resources::HttpEndpoint endpoint);
+  /// All HTTP endpoints with their secrets. One whose secrets cannot all be fetched keeps those
+  /// that it had the last time, unless it has changed.
+  Task<std::vector<resources::HttpEndpoint>> resolve(
+      std::vector<resources::HttpEndpoint> endpoints);
   /// Closes what is open, the last first, and waits for those whose calls had not ended.
   Task<void> close();
 

@@ -411,5 +411,30 @@ TEST(Processor, WhatIsNoTypeOfAnyBlockIsAnErrorAsAtTheStart) {
   });
 }
 
+resources::HttpEndpoint endpoint(std::string key_of) {
+  resources::HttpEndpoint made;
+  made.name = "site";
+  made.secret_store = "vault";
+  made.client_tls.emplace().private_key.emplace().secret_key_ref = {"login", std::move(key_of)};
+  return made;
+}
+
+TEST(Processor, AnHttpEndpointKeepsItsSecretsWhileTheirStoreDoesNotAnswer) {
+  World::play([](World* w) -> Task<void> {
+    using List = std::vector<resources::HttpEndpoint>;
+    const auto key = [](const List& list) { return list.at(0).client_tls->private_key->value; };
+    const List site{endpoint("password")};
+    EXPECT_EQ(key(co_await w->processor.resolve(site)), "old");
+    w->passwords["vault"] = "new";
+    EXPECT_EQ(key(co_await w->processor.resolve(site)), "new");
+    w->passwords.clear();
+    EXPECT_EQ(key(co_await w->processor.resolve(site)), "new");
+    // Another one of that name has no claim to them.
+    const List other{endpoint("")};
+    EXPECT_EQ(key(co_await w->processor.resolve(other)), std::nullopt);
+    EXPECT_EQ(key(co_await w->processor.resolve(site)), std::nullopt);
+  });
+}
+
 }  // namespace
 }  // namespace outrigger::runtime::processor

@@ -285,25 +285,17 @@ Task<Result<>> Blocks::load() {
   co_return Result<>();
 }
 
-// An endpoint that cannot be used is left out with a warning, as upstream does.
+// An endpoint that cannot be used answers calls with the reason; upstream then calls none of them.
 Task<void> Blocks::load_endpoints() {
   log.info("Loading endpoints…");
-  std::vector<resources::HttpEndpoint> resolved;
-  for (const resources::HttpEndpoint& endpoint : shared_.settings.resources.http_endpoints) {
-    log.info("Found http endpoint: ", endpoint.name);
-    auto one = co_await processor_.resolve(endpoint);
-    if (one) {
-      resolved.push_back(*std::move(one));
-    } else {
-      log.warn("failed to load HTTP endpoint ", endpoint.name, ": ", one.error());
-    }
+  const auto& found = shared_.settings.resources.http_endpoints;
+  for (const auto& endpoint : found) log.info("Found http endpoint: ", endpoint.name);
+  const auto resolved = co_await processor_.resolve(found);
+  const auto endpoints = std::make_shared<const invoke::Endpoints>(
+      invoke::Endpoints::make(resolved, workers_[0]->invoke().endpoints()));
+  for (const auto& [name, endpoint] : endpoints->all()) {
+    if (endpoint.unusable) log.warn("failed to open an HTTP endpoint: ", *endpoint.unusable);
   }
-  auto made = invoke::Endpoints::make(resolved);
-  if (!made) {
-    log.warn("failed to load HTTP endpoints: ", made.error());
-    co_return;
-  }
-  auto endpoints = std::make_shared<const invoke::Endpoints>(*std::move(made));
   std::function<void(Worker&)> set = [endpoints](Worker& worker) {
     worker.invoke().set_endpoints(endpoints);
   };

@@ -67,12 +67,12 @@ std::string_view Headers::value(std::string_view name) const noexcept {
 
 bool Headers::contains(std::string_view name) const noexcept { return get(name).has_value(); }
 
-std::string Headers::joined(std::string_view name) const {
+std::string Headers::joined(std::string_view name, std::string_view separator) const {
   std::string all;
   bool first = true;
   for (const Field field : *this) {
     if (!iequals(field.name, name)) continue;
-    if (!first) all += ", ";
+    if (!first) all += separator;
     all += field.value;
     first = false;
   }

@@ -37,8 +37,8 @@ class Headers {
   /// The first value, or "" if there is none.
   [[nodiscard]] std::string_view value(std::string_view name) const noexcept;
   [[nodiscard]] bool contains(std::string_view name) const noexcept;
-  /// All values of that name, joined with ", " (RFC 9110, section 5.3).
-  [[nodiscard]] std::string joined(std::string_view name) const;
+  /// All values of that name, joined (RFC 9110, section 5.3).
+  [[nodiscard]] std::string joined(std::string_view name, std::string_view separator = ", ") const;
   /// True if the comma separated list of all fields of that name has `token` (case-insensitive).
   [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
 

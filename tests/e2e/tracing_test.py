@@ -1,5 +1,7 @@
 """W3C trace context: kept, continued and created."""
 
+import http.client
+
 from support.app import App
 from support.daprd import Daprd, component, configuration
 from support.processes import wait_until
@@ -53,6 +55,25 @@ def a_published_event_carries_the_trace_of_its_publisher():
     trace, span, _ = parts(event.json["traceparent"])
     assert trace == TRACE and span != SPAN, event.json
     assert parts(event.headers["traceparent"])[0] == TRACE
+
+
+@test
+def several_headers_of_a_list_go_on_as_one():
+    app, callee, caller = traced()
+    app.on("/listed", 200)
+    for sidecar in (caller, callee):
+        connection = http.client.HTTPConnection("127.0.0.1", sidecar.http_port, timeout=60)
+        connection.putrequest("GET", "/v1.0/invoke/traced/method/listed")
+        for field in (("traceparent", PARENT["traceparent"]), ("tracestate", "a=1"), ("baggage", "user=7;p"),
+                      ("tracestate", "b=2,c=3"), ("baggage", "shop=blue")):
+            connection.putheader(*field)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers.get_all("baggage") == ["user=7;p,shop=blue"], answer.headers
+        seen = app.received("/listed")[-1].headers
+        assert seen.get_all("tracestate") == ["a=1,b=2,c=3"], seen.items()
+        assert seen.get_all("baggage") == ["user=7;p,shop=blue"], seen.items()
+        connection.close()
 
 
 @test

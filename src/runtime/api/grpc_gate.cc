@@ -44,7 +44,7 @@ telemetry::TraceContext incoming(const net::grpc::Call& call) {
   std::optional<std::string_view> view;
   if (bytes) view = *bytes;
   return telemetry::from_metadata(view, call.value(telemetry::kTraceparentHeader),
-                                  call.value(telemetry::kTracestateHeader));
+                                  call.metadata.joined(telemetry::kTracestateHeader, ","));
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ Result<> GrpcGate::begin(net::grpc::Call& call) {
     return fail(from_http(Code::unimplemented, 501, "Not Implemented",
                           "requested endpoint is not available"));
   }
-  const std::string baggage = call.metadata.joined(telemetry::kBaggageHeader);
+  const std::string baggage = call.metadata.joined(telemetry::kBaggageHeader, ",");
   if (!baggage.empty()) {
     if (auto good = telemetry::check_baggage(baggage); !good) return good;
     // Shown to the client again, as upstream does.

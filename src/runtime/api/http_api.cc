@@ -114,8 +114,9 @@ Task<net::Response> HttpApi::handle(net::Request request) {
 
 void HttpApi::begin_span(HttpCall& call) const {
   const net::Headers& headers = call.request.headers;
-  const telemetry::TraceContext parent = telemetry::from_headers(
-      headers.value(telemetry::kTraceparentHeader), headers.value(telemetry::kTracestateHeader));
+  const telemetry::TraceContext parent =
+      telemetry::from_headers(headers.value(telemetry::kTraceparentHeader),
+                              headers.joined(telemetry::kTracestateHeader, ","));
   call.trace = settings_->tracer.start(parent);
   call.span = settings_->tracer.open(parent, call.trace, telemetry::SpanKind::client);
   if (call.span != nullptr) note_request(call);
@@ -185,7 +186,7 @@ Task<net::Response> HttpApi::checked(HttpCall& call, const Result<>& match) {
       settings_->public_only || call.route == nullptr || settings_->access.allows(*call.route);
   if (!open) call.route = nullptr;
   if (!match) co_return text_response(400, match.error().message() + "\n");
-  const auto baggage = call.request.headers.joined(telemetry::kBaggageHeader);
+  const auto baggage = call.request.headers.joined(telemetry::kBaggageHeader, ",");
   if (!baggage.empty()) {
     if (auto good = telemetry::check_baggage(baggage); !good) {
       Error error = std::move(good).error();

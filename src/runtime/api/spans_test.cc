@@ -109,6 +109,25 @@ TEST(HttpSpan, SaysWhatWasAskedOfWhomAndHowItWent) {
   EXPECT_EQ(attributes_of(span), expected);
 }
 
+TEST(HttpSpan, SeveralTracestatesAndBaggagesAreOneListEach) {
+  HttpWorld world;
+  const auto response = world.get("/v1.0/state/store/k", {{"traceparent", kParent},
+                                                          {"tracestate", "a=1"},
+                                                          {"baggage", "user=7"},
+                                                          {"tracestate", "b=2, c=3"},
+                                                          {"baggage", "shop=blue;p"}});
+  EXPECT_EQ(world.only().context.state, "a=1,b=2,c=3");
+  EXPECT_EQ(response.headers.joined("tracestate", "|"), "a=1,b=2,c=3");
+  EXPECT_EQ(response.headers.joined("baggage", "|"), "user=7,shop=blue;p");
+  std::string half;
+  for (int i = 0; i < 32; ++i) half += (i == 0 ? "k" : ",k") + std::to_string(i) + "=v";
+  net::Headers many = {{"baggage", half}, {"baggage", half}};
+  EXPECT_EQ(world.get("/v1.0/state/store/k", many).status, 200);
+  many.add("baggage", "z=" + std::string(8193 - 2 * half.size() - 4, 'v'));
+  const auto refused = world.get("/v1.0/state/store/k", std::move(many));
+  EXPECT_EQ(refused.status, 400) << "together they are too large: 8193 bytes";
+}
+
 TEST(HttpSpan, OfAnActorIsNamedByTheCallAndNotByThePath) {
   HttpWorld world;
   world.get("/v1.0/actors/Clock/7/method/tick");
@@ -252,6 +271,15 @@ TEST(GrpcSpan, BaggageIsShownToTheClientAgainAndRefusedIfItIsNone) {
   world.call.metadata = {{"baggage", "a=1,b=2"}};
   ASSERT_TRUE(world.begin());
   EXPECT_EQ(world.call.reply_metadata.value("baggage"), "a=1,b=2");
+  GateWorld several("/dapr.proto.runtime.v1.Dapr/GetState");
+  several.call.metadata = {{"traceparent", kParent},
+                           {"tracestate", "a=1"},
+                           {"baggage", "a=1"},
+                           {"tracestate", "b=2"},
+                           {"baggage", "b=2"}};
+  ASSERT_TRUE(several.begin());
+  EXPECT_EQ(several.call.reply_metadata.value("baggage"), "a=1,b=2");
+  EXPECT_EQ(trace_of(several.call).state, "a=1,b=2");
   GateWorld bad("/dapr.proto.runtime.v1.Dapr/GetState");
   bad.call.metadata = {{"baggage", "none"}};
   EXPECT_FALSE(bad.begin());

@@ -44,13 +44,12 @@ void Lifetime::ended(std::optional<Error> error) {
   [[maybe_unused]] const auto bytes = ::write(done_, &one, sizeof one);
 }
 
-Lifetime::Outcome Lifetime::wait(const std::function<void()>& stop) {
-  Outcome outcome = Outcome::ended;
+void Lifetime::wait(const std::function<void(Wish)>& stop) {
   bool stopping = false;
   for (;;) {
     pollfd watched[2] = {{signals_.descriptor(), POLLIN, 0}, {done_, POLLIN, 0}};
     if (::poll(watched, 2, -1) < 0) continue;
-    if ((watched[1].revents & POLLIN) != 0) return outcome;
+    if ((watched[1].revents & POLLIN) != 0) return;
     signalfd_siginfo info{};
     if (::read(signals_.descriptor(), &info, sizeof info) != sizeof info) continue;
     const bool reload = info.ssi_signo == SIGHUP;
@@ -59,13 +58,8 @@ Lifetime::Outcome Lifetime::wait(const std::function<void()>& stop) {
       std::_Exit(1);
     }
     log.info(reload ? "Received SIGHUP: restarting the runtime" : "Received signal: shutting down");
-    if (!reload) {
-      stopping = true;
-      outcome = Outcome::ended;
-    } else if (!stopping) {
-      outcome = Outcome::restart;
-    }
-    stop();
+    if (!reload) stopping = true;
+    stop(reload ? Wish::restart : Wish::end);
   }
 }
 

@@ -31,7 +31,7 @@ class Signals {
 /// exit code 1.
 class Lifetime {
  public:
-  enum class Outcome : std::uint8_t { ended, restart };
+  enum class Wish : std::uint8_t { end, restart };
 
   /// The signals must live longer.
   explicit Lifetime(const Signals& signals);
@@ -42,8 +42,9 @@ class Lifetime {
   /// The service is over, because of this error or as it was asked. From any thread, once.
   void ended(std::optional<Error> error);
 
-  /// Returns after ended(); calls `stop` on this thread when a signal asks for the end.
-  Outcome wait(const std::function<void()>& stop);
+  /// Returns after ended(); calls `stop` on this thread when a signal asks for the end, or for
+  /// another life.
+  void wait(const std::function<void(Wish)>& stop);
 
   /// What ended() was told.
   [[nodiscard]] std::optional<Error> error() const;

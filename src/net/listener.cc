@@ -52,13 +52,32 @@ std::string text_of(const sockaddr_storage& address) {
   return "@";
 }
 
-}  // namespace
-
-struct Listener::Impl final : FdWatch::Handler {
+/// What several listeners may share.
+struct ListeningSocket {
   int fd = -1;
   std::string name;
   std::string unlink_path;
   std::uint16_t port = 0;
+
+  ListeningSocket() = default;
+  ListeningSocket(const ListeningSocket&) = delete;
+  ListeningSocket& operator=(const ListeningSocket&) = delete;
+  ~ListeningSocket() {
+    if (fd >= 0) ::close(fd);
+    if (!unlink_path.empty()) ::unlink(unlink_path.c_str());
+  }
+};
+
+}  // namespace
+
+struct Listener::Impl final : FdWatch::Handler {
+  explicit Impl(std::shared_ptr<const ListeningSocket> opened)
+      : name(opened->name), port(opened->port), socket(std::move(opened)) {}
+
+  const std::string name;
+  const std::uint16_t port;
+  /// nullptr: closed.
+  std::shared_ptr<const ListeningSocket> socket;
   FdWatch watch;
   std::move_only_function<void(int, Peer)> accepted;
   std::optional<TimePoint> told;
@@ -68,8 +87,7 @@ struct Listener::Impl final : FdWatch::Handler {
   void close() noexcept {
     resume.stop();
     watch.close();
-    if (fd >= 0) ::close(std::exchange(fd, -1));
-    if (!unlink_path.empty()) ::unlink(std::exchange(unlink_path, {}).c_str());
+    socket.reset();
   }
   void pause(int why) {
     watch.want(false, false);
@@ -81,19 +99,19 @@ struct Listener::Impl final : FdWatch::Handler {
              ": connections wait, for none can be accepted: ", std::system_category().message(why));
   }
   void on_ready(bool, bool) override {
-    for (int i = 0; i < kAcceptsPerTurn && fd >= 0; ++i) {
+    for (int i = 0; i < kAcceptsPerTurn && socket; ++i) {
       sockaddr_storage from{};
       socklen_t size = sizeof from;
-      const int socket =
-          ::accept4(fd, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (socket < 0) {
+      const int fd = ::accept4(socket->fd, reinterpret_cast<sockaddr*>(&from), &size,
+                               SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd < 0) {
         const int why = errno;
         if (why == EMFILE || why == ENFILE || why == ENOBUFS || why == ENOMEM) pause(why);
         return;
       }
       Peer peer;
       peer.address = text_of(from);
-      accepted(socket, std::move(peer));
+      accepted(fd, std::move(peer));
     }
   }
 };
@@ -104,9 +122,14 @@ std::uint16_t Listener::port() const noexcept { return impl_->port; }
 const std::string& Listener::name() const noexcept { return impl_->name; }
 void Listener::close() noexcept { impl_->close(); }
 
+std::unique_ptr<Listener> Listener::again() const {
+  OUT_ASSERT(impl_->socket != nullptr);
+  return std::unique_ptr<Listener>(new Listener(std::make_unique<Impl>(impl_->socket)));
+}
+
 Result<std::unique_ptr<Listener>> Listener::bind(const std::string& host, std::uint16_t port) {
-  auto impl = std::make_unique<Impl>();
-  impl->name =
+  auto socket = std::make_shared<ListeningSocket>();
+  socket->name =
       (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -116,36 +139,37 @@ Result<std::unique_ptr<Listener>> Listener::bind(const std::string& host, std::u
   const int status = ::getaddrinfo(host.empty() ? any.c_str() : host.c_str(),
                                    std::to_string(port).c_str(), &hints, &found);
   if (status != 0) {
-    return fail(Code::invalid_argument, "listen " + impl->name + ": " + gai_strerror(status));
+    return fail(Code::invalid_argument, "listen " + socket->name + ": " + gai_strerror(status));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> guard(found, ::freeaddrinfo);
-  impl->fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (impl->fd < 0) {
+  socket->fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (socket->fd < 0) {
     // A machine without IPv6.
     if (host.empty()) return bind("0.0.0.0", port);
-    return refuse(impl->name, "socket");
+    return refuse(socket->name, "socket");
   }
   const int on = 1;
   const int off = 0;
-  ::setsockopt(impl->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  set_tcp_options(impl->fd);  // Accepted sockets inherit them.
-  if (host.empty()) ::setsockopt(impl->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  if (::bind(impl->fd, found->ai_addr, found->ai_addrlen) != 0) {
+  ::setsockopt(socket->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  set_tcp_options(socket->fd);  // Accepted sockets inherit them.
+  if (host.empty()) ::setsockopt(socket->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(socket->fd, found->ai_addr, found->ai_addrlen) != 0) {
     if (host.empty() && errno == EADDRNOTAVAIL) return bind("0.0.0.0", port);
-    return refuse(impl->name, "bind");
+    return refuse(socket->name, "bind");
   }
-  if (::listen(impl->fd, kBacklog) != 0) return refuse(impl->name, "listen");
+  if (::listen(socket->fd, kBacklog) != 0) return refuse(socket->name, "listen");
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
-  ::getsockname(impl->fd, reinterpret_cast<sockaddr*>(&bound), &size);
-  impl->port = ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(bound).sin_port
-                                                : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
-  return std::unique_ptr<Listener>(new Listener(std::move(impl)));
+  ::getsockname(socket->fd, reinterpret_cast<sockaddr*>(&bound), &size);
+  socket->port =
+      ntohs(bound.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(bound).sin_port
+                                       : reinterpret_cast<sockaddr_in6&>(bound).sin6_port);
+  return std::unique_ptr<Listener>(new Listener(std::make_unique<Impl>(std::move(socket))));
 }
 
 Result<std::unique_ptr<Listener>> Listener::bind_unix(const std::string& path) {
-  auto impl = std::make_unique<Impl>();
-  impl->name = path;
+  auto socket = std::make_shared<ListeningSocket>();
+  socket->name = path;
   sockaddr_un address{};
   if (path.empty() || path.size() >= sizeof address.sun_path) {
     return fail(Code::invalid_argument, "listen " + path + ": a Unix socket path has 1 to " +
@@ -153,10 +177,10 @@ Result<std::unique_ptr<Listener>> Listener::bind_unix(const std::string& path) {
   }
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
-  impl->fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (impl->fd < 0) return refuse(path, "socket");
+  socket->fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (socket->fd < 0) return refuse(path, "socket");
   const auto* raw = reinterpret_cast<const sockaddr*>(&address);
-  if (::bind(impl->fd, raw, sizeof address) != 0) {
+  if (::bind(socket->fd, raw, sizeof address) != 0) {
     if (errno != EADDRINUSE) return refuse(path, "bind");
     // Nobody listens behind it: left over by a dead process. Somebody does: in use.
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -167,16 +191,16 @@ Result<std::unique_ptr<Listener>> Listener::bind_unix(const std::string& path) {
     if (!dead) return refuse(path, "bind");
     struct stat info{};
     if (::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) ::unlink(path.c_str());
-    if (::bind(impl->fd, raw, sizeof address) != 0) return refuse(path, "bind");
+    if (::bind(socket->fd, raw, sizeof address) != 0) return refuse(path, "bind");
   }
-  impl->unlink_path = path;
-  if (::listen(impl->fd, kBacklog) != 0) return refuse(path, "listen");
-  return std::unique_ptr<Listener>(new Listener(std::move(impl)));
+  socket->unlink_path = path;
+  if (::listen(socket->fd, kBacklog) != 0) return refuse(path, "listen");
+  return std::unique_ptr<Listener>(new Listener(std::make_unique<Impl>(std::move(socket))));
 }
 
 void Listener::start(std::move_only_function<void(int, Peer)> accepted) {
   impl_->accepted = std::move(accepted);
-  auto opened = impl_->watch.open(impl_->fd, *impl_, true, false);
+  auto opened = impl_->watch.open(impl_->socket->fd, *impl_, true, false);
   OUT_ASSERT(opened.has_value());
 }
 

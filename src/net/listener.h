@@ -19,6 +19,10 @@ class Listener {
   static Result<std::unique_ptr<Listener>> bind_unix(const std::string& path);
 
   ~Listener();
+  /// Another one on the same socket, which is open until both have closed: connections that nobody
+  /// accepts meanwhile wait in the kernel (1,024 of them) instead of being refused. Anywhere, until
+  /// close().
+  [[nodiscard]] std::unique_ptr<Listener> again() const;
   /// Calls `accepted` with each new connection's socket (non-blocking, owned by the callee).
   void start(std::move_only_function<void(int fd, Peer peer)> accepted);
   /// Accepts no more; on the loop of start().

@@ -97,5 +97,39 @@ TEST(Listener, WithoutDescriptorsItSaysSoOnceAndAcceptsWhenThereAreSomeAgain) {
   listener->close();
 }
 
+TEST(Listener, WhatTwoShareRefusesNobodyUntilBothHaveClosed) {
+  auto first = Listener::bind("127.0.0.1", 0).value();
+  auto second = first->again();
+  EXPECT_EQ(second->port(), first->port());
+  EXPECT_EQ(second->name(), first->name());
+  first->close();
+  {
+    const Callers waiting;
+    EXPECT_TRUE(waiting.connect(second->port()));
+    Loop loop;
+    int accepted = 0;
+    loop.post([&] {
+      second->start([&](int fd, const Peer&) {
+        ::close(fd);
+        ++accepted;
+      });
+    });
+    loop.run_until([&] { return accepted == 3; });
+    second->close();
+  }
+  const Callers late;
+  EXPECT_FALSE(late.connect(second->port()));
+}
+
+TEST(Listener, TheFileOfASocketIsThereUntilTheLastHasClosed) {
+  const std::string path = ::testing::TempDir() + "shared.socket";
+  auto first = Listener::bind_unix(path).value();
+  auto second = first->again();
+  first->close();
+  EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+  second->close();
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
 }  // namespace
 }  // namespace outrigger::net

@@ -1,12 +1,15 @@
 """Files that change while the sidecar runs: no request is refused, and the end is what they say."""
 
+import http.client
 import json
 import os
 import signal
+import socket
 import threading
 
 from support.app import App
 from support.daprd import Daprd, component, configuration, subscription
+from support.http import Reply
 from support.processes import temporary_folder, wait_until
 from support.runner import test
 
@@ -360,10 +363,89 @@ def without_the_feature_files_count_at_the_start_only():
     put(sidecar.resources, "more.yaml", component("more", "state.in-memory"))
     assert names(sidecar) == ["store"]
     sidecar.signal(signal.SIGHUP)
+    wait_until(lambda: names(sidecar) == ["store", "more"], "the next life")
 
-    def both():
-        try:
-            return names(sidecar) == ["store", "more"]
-        except OSError:
-            return False
-    wait_until(both, "the next life")
+
+class KeptConnections:
+    """A client that asks again and again on the same connection for as long as the server lets it."""
+
+    def __init__(self, sidecar):
+        self._port, self._local = sidecar.http_port, threading.local()
+
+    def get(self, path):
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.headers, answer.read())
+
+
+def lives(sidecar):
+    return times(sidecar, "dapr initialized. Status: Running")
+
+
+@test
+def a_new_life_refuses_no_request():
+    app = App()
+    app.on("/work", (200, "done"))
+    sidecar = Daprd("reload-lives", [component("store", "state.in-memory")], app=app)
+    caller = Daprd("reload-lives-caller")
+    kept = KeptConnections(sidecar)
+    traffic = [
+        Traffic(lambda key: sidecar.post("/v1.0/state/store", json=[{"key": key, "value": key}])),
+        Traffic(lambda key: kept.get("/v1.0/state/store/none")),
+        Traffic(lambda key: caller.get("/v1.0/invoke/reload-lives/method/work")),
+    ]
+    for life in range(2, 5):
+        for each in traffic:
+            each.goes_on()
+        sidecar.signal(signal.SIGHUP)
+        wait_until(lambda: lives(sidecar) == life, f"life {life}")  # noqa: B023
+    for each in traffic:
+        each.goes_on()
+        each.end()
+    # And at the end of the last one the ports are free at once.
+    sidecar.signal(signal.SIGTERM)
+    assert sidecar.wait() == 0
+
+
+@test
+def a_configuration_among_the_resources_begins_a_new_life_for_what_cannot_change():
+    folder = temporary_folder()
+    put(folder, "config.yaml", configuration())
+    sidecar = Daprd("reload-anew", flags=("--resources-path", folder, "--config", folder / "config.yaml"))
+    traffic = Traffic(lambda key: sidecar.get("/v1.0/metadata"))
+    wait_until(lambda: 'le="3"' in sidecar.metrics(), "the metrics")
+    put(folder, "config.yaml", configuration(metrics={"latencyDistributionBuckets": [7, 77]}))
+    wait_until(lambda: lives(sidecar) == 2, "the next life")
+    wait_until(lambda: 'le="77"' in sidecar.metrics(), "the new buckets")
+    assert 'le="3"' not in sidecar.metrics()
+    # What can change at once does so in the same life.
+    put(folder, "config.yaml", configuration(
+        metrics={"latencyDistributionBuckets": [7, 77]},
+        api={"denied": [{"name": "state", "version": "v1", "protocol": "http"}]}))
+    wait_until(lambda: sidecar.get("/v1.0/state/store/key").status == 404, "the API to be off")
+    assert lives(sidecar) == 2
+    traffic.end()
+
+
+@test
+def who_may_call_whom_does_not_wait_for_a_component_that_does_not_open():
+    app, folder = App(), temporary_folder()
+    app.on("/work", (200, "done"))
+    put(folder, "config.yaml", configuration())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        callee = Daprd("reload-hung", app=app, flags=("--config", folder / "config.yaml"))
+        caller = Daprd("reload-hung-caller")
+        work = "/v1.0/invoke/reload-hung/method/work"
+        assert caller.get(work).status == 200
+        hung = component("hung", "state.redis", redisHost=f"127.0.0.1:{silent.getsockname()[1]}",
+                         dialTimeout="1h", readTimeout="1h")
+        hung["spec"]["initTimeout"] = "1h"
+        hung["spec"]["ignoreErrors"] = True
+        put(callee.resources, "hung.yaml", hung)
+        wait_until(lambda: "Loading component: hung" in callee.output(), "the component to be opened")
+        put(folder, "config.yaml", configuration(accessControl={"defaultAction": "deny", "policies": []}))
+        wait_until(lambda: caller.get(work).status == 403, "the caller to be denied")
+        assert names(callee) == []

@@ -223,7 +223,7 @@ int run(Program program) {
   Lifetime lifetime(signals);
   Life life(program, lifetime);
   life.start();
-  lifetime.wait([&life] { life.stop(std::nullopt); });
+  lifetime.wait([&life](Lifetime::Wish) { life.stop(std::nullopt); });
   life.join();
   if (const auto error = lifetime.error()) log.fatal(*error);
   log.info(program.title, " shut down gracefully");

@@ -34,6 +34,8 @@ class Protocol {
   virtual void on_drained() = 0;
   /// Finish what runs and begin nothing new; call host.close() when done.
   virtual void drain() = 0;
+  /// drain() tells the client in time, so that nothing it has sent is lost.
+  [[nodiscard]] virtual bool says_goodbye() const noexcept = 0;
   /// Set once, after on_bytes(): this protocol is over, the connection goes on in HTTP/2.
   virtual std::optional<Upgrade> take_upgrade() { return std::nullopt; }
   /// No task of this protocol is running any more.

@@ -83,6 +83,7 @@ class Http1Server final : public Protocol,
     if (phase_ == Phase::head || waits_for_room_) host_.close(true);
     // Otherwise the running answer says Connection: close.
   }
+  bool says_goodbye() const noexcept override { return false; }
 
   std::optional<Upgrade> take_upgrade() override { return std::exchange(upgrade_, std::nullopt); }
   bool quiet() const noexcept override { return scope_.running() == 0; }

@@ -133,10 +133,12 @@ class Http2Server final : public Protocol, http2::Handler {
   }
   void on_drained() override { writer_.request(); }
   void drain() override {
+    if (std::exchange(leaving_, true)) return;
     session_.shutdown_notice();
     writer_.request();
     goaway_timer_.start(kGoawayNotice);
   }
+  bool says_goodbye() const noexcept override { return true; }
   bool quiet() const noexcept override { return scope_.running() == 0; }
   bool idle() const noexcept override { return session_.open_streams() == 0; }
 
@@ -306,6 +308,7 @@ class Http2Server final : public Protocol, http2::Handler {
   int ping_strikes_ = 0;
   bool sent_since_ping_ = false;
   bool ping_waiting_ = false;
+  bool leaving_ = false;
   bool failed_ = false;
   bool over_ = false;
 };

@@ -42,10 +42,13 @@ struct Shard {
   std::atomic<std::size_t> count = 0;
   Signal emptied;
   bool draining = false;
+  /// Draining, but connections that may have a request on its way are served once more.
+  bool farewell = false;
 
   void add(int fd, Peer peer);
   void remove(ServerConnection* connection);
-  Task<Result<>> stop(Duration grace);
+  void drain_all();
+  Task<Result<>> stop(Duration grace, Duration farewell_time);
 };
 
 class ServerConnection final : public Transport::Events, Host {
@@ -60,6 +63,7 @@ class ServerConnection final : public Transport::Events, Host {
   }
 
   void drain() {
+    if (shard_.farewell && !(protocol_ && protocol_->says_goodbye())) return;
     if (protocol_) return protocol_->drain();
     close(false);
   }
@@ -86,6 +90,7 @@ class ServerConnection final : public Transport::Events, Host {
     const std::string buffered = std::move(first_bytes_);
     first_bytes_.clear();
     give(buffered);
+    if (shard_.farewell && !closed_ && !closing_ && protocol_->says_goodbye()) protocol_->drain();
   }
   void on_end() override {
     if (closed_) return;
@@ -180,7 +185,7 @@ void Shard::add(int fd, Peer peer) {
   connections.emplace(raw, std::move(connection));
   count.fetch_add(1, std::memory_order_relaxed);
   raw->start();
-  if (draining) raw->abort();
+  if (draining && !farewell) raw->abort();
 }
 
 void Shard::remove(ServerConnection* connection) {
@@ -197,14 +202,24 @@ Task<Result<>> wait_empty(Shard& shard) {
   co_return Result<>();
 }
 
-Task<Result<>> Shard::stop(Duration grace) {
-  draining = true;
+void Shard::drain_all() {
   std::vector<ServerConnection*> all;
   for (const auto& connection : connections) all.push_back(connection.first);
   for (ServerConnection* connection : all) connection->drain();
+}
+
+Task<Result<>> Shard::stop(Duration grace, Duration farewell_time) {
+  draining = true;
+  farewell = farewell_time > Duration::zero();
+  drain_all();
+  if (farewell) {
+    [[maybe_unused]] auto gone = co_await with_timeout(wait_empty(*this), farewell_time);
+    farewell = false;
+    drain_all();
+  }
   auto emptied_in_time = co_await with_timeout(wait_empty(*this), grace);
   if (emptied_in_time) co_return Result<>();
-  all.clear();
+  std::vector<ServerConnection*> all;
   for (const auto& connection : connections) all.push_back(connection.first);
   for (ServerConnection* connection : all) connection->abort();
   // Cancelled handlers end soon; this waits for them without a limit.
@@ -271,17 +286,19 @@ void Server::listen(std::unique_ptr<Listener> listener) {
 
 namespace {
 
-Task<void> stop_shard(http::Shard& shard, Duration grace) {
-  std::move_only_function<Task<Result<>>()> make = [&shard, grace] { return shard.stop(grace); };
+Task<void> stop_shard(http::Shard& shard, Duration grace, Duration farewell) {
+  std::move_only_function<Task<Result<>>()> make = [&shard, grace, farewell] {
+    return shard.stop(grace, farewell);
+  };
   [[maybe_unused]] auto stopped = co_await call_on<void>(shard.loop, std::move(make));
 }
 
 }  // namespace
 
-Task<void> Server::stop(Duration grace) {
+Task<void> Server::stop(Duration grace, Duration farewell) {
   for (auto& listener : impl_->listeners) listener->close();
   std::vector<Task<void>> all;
-  for (auto& shard : impl_->shards) all.push_back(stop_shard(*shard, grace));
+  for (auto& shard : impl_->shards) all.push_back(stop_shard(*shard, grace, farewell));
   co_await run_all(std::move(all));
 }
 

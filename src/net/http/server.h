@@ -65,7 +65,11 @@ class Server {
 
   /// Closes the listeners, lets idle connections go, asks the others to end (Connection: close,
   /// GOAWAY), waits up to `grace` for the running requests and then cancels them.
-  Task<void> stop(Duration grace);
+  ///
+  /// `farewell`: so long HTTP/1.1 connections that are idle, and those that have not said anything
+  /// yet, may send one request more, which is served and answered with Connection: close. Their
+  /// clients cannot be told otherwise, and a request that is on its way would be lost.
+  Task<void> stop(Duration grace, Duration farewell = {});
 
   [[nodiscard]] std::size_t connections() const noexcept;
 

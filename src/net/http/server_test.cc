@@ -29,10 +29,10 @@ class Served final : RequestHandler {
     if (!stopped_) stop(0ms);
     loops_.stop_and_join();
   }
-  void stop(Duration grace) {
+  void stop(Duration grace, Duration farewell = {}) {
     stopped_ = true;
     std::atomic<bool> done = false;
-    loops_[0].post([&] { stopper_.spawn(stop(grace, &done)); });
+    loops_[0].post([&] { stopper_.spawn(stop(grace, farewell, &done)); });
     while (!done) std::this_thread::yield();
   }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
@@ -40,8 +40,8 @@ class Served final : RequestHandler {
 
  private:
   Task<Response> handle(Request request) override { return handle_(std::move(request)); }
-  Task<void> stop(Duration grace, std::atomic<bool>* done) {
-    co_await server_.stop(grace);
+  Task<void> stop(Duration grace, Duration farewell, std::atomic<bool>* done) {
+    co_await server_.stop(grace, farewell);
     *done = true;
   }
   Handle handle_;
@@ -121,6 +121,27 @@ Task<Response> counted(Request request) {
   Response response;
   response.body = is_large ? std::string(20'000'000, 'w') : "small";
   co_return response;
+}
+
+TEST(HttpServer, WhoIsIdleOrHasJustComeWhenItStopsIsServedOnceMore) {
+  constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  Served served(counted);
+  const Caller idle(served.port());
+  idle.send(kGet);
+  EXPECT_TRUE(idle.until("small").ends_with("small"));
+  const Caller silent(served.port());
+  while (served.connections() != 2) std::this_thread::yield();
+  std::thread stopping([&] { served.stop(10s, 1h); });
+  for (const Caller* caller : {&idle, &silent}) {
+    std::string answer;
+    do {
+      caller->send(kGet);
+      answer = caller->until("small");
+    } while (answer.ends_with("small") && !answer.contains("Connection: close"));
+    EXPECT_TRUE(answer.ends_with("small")) << answer;
+    EXPECT_EQ(caller->rest(), "");
+  }
+  stopping.join();
 }
 
 TEST(HttpServer, WhoDoesNotReadIsAnsweredNoMore) {

@@ -97,26 +97,35 @@ struct Reloader::Impl {
   std::optional<TimePoint> duplicate_since;
   /// What was said the last time: a file that stays wrong is not told of again and again.
   std::set<std::string> said;
-  /// What is to be done next.
+  /// Why files are to be read again.
   std::optional<Target::Cause> files;
+  Signal asked;
+  /// What is to be applied next: `current`, for this reason; secrets.
+  std::optional<Target::Cause> unapplied;
   bool secret_files = false;
   bool polling = false;
+  Signal work_there;
   bool stopped = false;
-  Signal asked;
+  /// Why it ended, if it did.
+  std::optional<Result<>> outcome;
+  Signal over;
   std::unique_ptr<FolderWatch> folder_watch;
   FileWatch configurations{options.quiet, [this] { ask(Target::Cause::change); }};
   FileWatch secrets{options.quiet, [this] {
                       secret_files = true;
-                      asked.notify_all();
+                      work_there.notify_all();
                     }};
   Timer interval{[this] { tick(); }};
   Timer settling{[this] { ask(Target::Cause::change); }};
   Timer secrets_interval{[this] { poll(); }};
 
   void ask(Target::Cause cause) {
-    // A change counts for more than a look without one.
-    if (!files || cause == Target::Cause::change) files = cause;
+    add(files, cause);
     asked.notify_all();
+  }
+  // A change counts for more than a look without one.
+  static void add(std::optional<Target::Cause>& before, Target::Cause cause) {
+    if (!before || cause == Target::Cause::change) before = cause;
   }
   void tick() {
     start_interval();
@@ -126,7 +135,7 @@ struct Reloader::Impl {
   void poll() {
     polling = true;
     start_polling();
-    asked.notify_all();
+    work_there.notify_all();
   }
   void start_polling() {
     if (options.secrets_interval > Duration(0)) {
@@ -146,7 +155,9 @@ struct Reloader::Impl {
   Result<> check_duplicate(const std::optional<Error>& duplicate);
   void say(const std::vector<resources::Notice>& notices);
   Task<Result<>> read_files(Target::Cause cause);
+  Task<Result<>> follow();
   Task<Result<>> work();
+  Task<void> until_over(Task<Result<>> lane);
 };
 
 void Reloader::Impl::say(const std::vector<resources::Notice>& notices) {
@@ -196,21 +207,35 @@ Task<Result<>> Reloader::Impl::read_files(Target::Cause cause) {
   if (read->duplicate) co_return Result<>();
   if (read->unsettled) settling.start(kSettling);
   current = std::make_shared<const Snapshot>(*std::move(read));
-  auto applied = co_await target.apply(current, cause);
-  co_return applied;
+  co_await target.apply_at_once(current);
+  add(unapplied, cause);
+  work_there.notify_all();
+  co_return Result<>();
+}
+
+// Reads what has changed, while the other lane may be busy with what was read before.
+Task<Result<>> Reloader::Impl::follow() {
+  for (;;) {
+    while (!files) {
+      auto woken = co_await asked.wait();
+      if (!woken) co_return Result<>();
+    }
+    // What comes while it is read is for the next time.
+    const auto cause = *std::exchange(files, std::nullopt);
+    OUT_CO_CHECK(co_await read_files(cause));
+  }
 }
 
 Task<Result<>> Reloader::Impl::work() {
   for (;;) {
-    if (stopped) co_return Result<>();
-    while (!files && !secret_files && !polling) {
-      auto woken = co_await asked.wait();
+    while (!stopped && !unapplied && !secret_files && !polling) {
+      auto woken = co_await work_there.wait();
       if (!woken) co_return Result<>();
     }
-    // What comes while one of these is at work is for the next time.
-    const auto cause = std::exchange(files, std::nullopt);
+    if (stopped) co_return Result<>();
+    const auto cause = std::exchange(unapplied, std::nullopt);
     if (cause) {
-      OUT_CO_CHECK(co_await read_files(*cause));
+      OUT_CO_CHECK(co_await target.apply(current, *cause));
     }
     if (std::exchange(secret_files, false)) {
       OUT_CO_CHECK(co_await target.secret_files_changed());
@@ -221,6 +246,13 @@ Task<Result<>> Reloader::Impl::work() {
   }
 }
 
+Task<void> Reloader::Impl::until_over(Task<Result<>> lane) {
+  auto ended = co_await std::move(lane);
+  // The first end is the end of both.
+  if (!outcome) outcome.emplace(std::move(ended));
+  over.notify_all();
+}
+
 Reloader::Reloader(Options options, Target& target)
     : impl_(std::make_unique<Impl>(std::move(options), target)) {}
 Reloader::~Reloader() = default;
@@ -229,19 +261,30 @@ Task<Result<>> Reloader::run() {
   impl_->watch();
   // What changed between the start and now, which no watch has seen.
   impl_->ask(Target::Cause::start);
-  auto ended = co_await impl_->work();
+  Scope lanes;
+  lanes.spawn(impl_->until_over(impl_->follow()));
+  lanes.spawn(impl_->until_over(impl_->work()));
+  while (!impl_->outcome) {
+    auto woken = co_await impl_->over.wait();
+    if (!woken) break;
+  }
+  lanes.cancel();
+  co_await lanes.join();
   impl_->folder_watch.reset();
   impl_->configurations.stop();
   impl_->secrets.stop();
   impl_->interval.stop();
   impl_->settling.stop();
   impl_->secrets_interval.stop();
-  co_return ended;
+  co_return *std::move(impl_->outcome);
 }
 
 void Reloader::set_secret_files(std::vector<std::string> paths) { impl_->secrets.set(paths); }
 
-void Reloader::stop() { impl_->stopped = true; }
+void Reloader::stop() {
+  impl_->stopped = true;
+  impl_->work_there.notify_all();
+}
 
 void Reloader::set_secrets_interval(Duration interval) {
   impl_->options.secrets_interval = interval;

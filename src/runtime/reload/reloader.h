@@ -18,7 +18,11 @@ class Target {
   enum class Cause : std::uint8_t { start, change, again };
 
   virtual ~Target() = default;
-  /// One call at a time. An error is fatal for the sidecar.
+  /// What needs nothing that may not answer: who may call whom does not wait for a component that
+  /// is being opened. One call at a time, but apply() may be at work on an earlier snapshot.
+  virtual Task<void> apply_at_once(std::shared_ptr<const Snapshot> now) = 0;
+  /// The rest. One call at a time, of this and the two below; snapshots that came and went
+  /// meanwhile are passed over. An error is fatal for the sidecar.
   virtual Task<Result<>> apply(std::shared_ptr<const Snapshot> now, Cause cause) = 0;
   /// One of the watched secret files has changed.
   virtual Task<Result<>> secret_files_changed() = 0;

@@ -23,6 +23,11 @@ std::string store(std::string_view name) {
 /// Keeps what it is told.
 class FakeTarget final : public Target {
  public:
+  Task<void> apply_at_once(std::shared_ptr<const Snapshot> now) override {
+    names_at_once.clear();
+    for (const auto& each : now->resources.components) names_at_once.push_back(each.name);
+    co_return;
+  }
   Task<Result<>> apply(std::shared_ptr<const Snapshot> now, Cause cause) override {
     EXPECT_FALSE(std::exchange(busy_, true)) << "one change at a time";
     while (held) {
@@ -45,7 +50,7 @@ class FakeTarget final : public Target {
     co_return Result<>();
   }
 
-  std::vector<std::string> names;
+  std::vector<std::string> names, names_at_once;
   std::vector<Cause> causes;
   std::string configuration;
   int secret_files = 0;
@@ -138,6 +143,28 @@ TEST_F(ReloaderTest, AStormOfChangesEndsWithTheLast) {
   wait([&] { return target_.names == last; });
   // What happened while one was at work is one more, or a few, but not hundreds.
   EXPECT_LT(target_.causes.size(), 100U);
+}
+
+TEST_F(ReloaderTest, WhatNeedsNothingElseDoesNotWaitForAChangeThatIsAtWork) {
+  start();
+  target_.held = true;
+  write("a.yaml", store("slow"));
+  wait([this] { return target_.names_at_once == std::vector<std::string>{"slow"}; });
+  write("b.yaml", store("quick"));
+  wait([this] { return target_.names_at_once == std::vector<std::string>{"slow", "quick"}; });
+  EXPECT_THAT(target_.causes, ElementsAre(Target::Cause::start));
+  loop_.post([this] {
+    target_.held = false;
+    target_.released.notify_all();
+  });
+  wait([this] { return target_.names == std::vector<std::string>{"slow", "quick"}; });
+}
+
+TEST_F(ReloaderTest, EndsWhenItIsToldTo) {
+  start();
+  loop_.post([this] { reloader_->stop(); });
+  wait([this] { return ended_.has_value(); });
+  EXPECT_TRUE(*ended_);
 }
 
 TEST_F(ReloaderTest, AnEmptiedFileCountsAfterAWhile) {

@@ -45,6 +45,7 @@ class Blocks final : public reload::Target {
 
   /// @name For the reloader
   /// @{
+  Task<void> apply_at_once(std::shared_ptr<const reload::Snapshot> now) override;
   Task<Result<>> apply(std::shared_ptr<const reload::Snapshot> now, Cause cause) override;
   Task<Result<>> secret_files_changed() override;
   Task<Result<>> poll_secrets() override;
@@ -52,7 +53,9 @@ class Blocks final : public reload::Target {
 
  private:
   Task<Result<>> apply_rules(resources::Configuration now);
-  Task<void> apply_configuration(resources::Configuration now);
+  Task<void> apply_configuration(resources::Configuration now, bool as_resource);
+  Task<void> apply_pipelines(resources::Configuration now);
+  Task<void> make_live_everywhere();
   Task<Result<>> remove_middlewares(std::vector<resources::Component> now);
   Task<Result<>> apply_components(std::vector<resources::Component> now, Cause cause);
   void apply_subscriptions(const std::vector<resources::Subscription>& now);
@@ -97,6 +100,8 @@ class Blocks final : public reload::Target {
   std::unique_ptr<placement::Client> placement_;
   std::unique_ptr<actors::Host> actors_;
   std::unique_ptr<reload::Reloader> reloader_;
+  /// What was last said to have changed.
+  std::optional<resources::Configuration> configuration_told_;
   /// What a change leaves to be done while the next is applied.
   Scope changing_;
   /// The application was there once: outboxes are read.

@@ -67,19 +67,24 @@ Task<Result<>> Blocks::follow_files() {
   co_return ended;
 }
 
+Task<void> Blocks::apply_at_once(std::shared_ptr<const reload::Snapshot> now) {
+  const resources::Resources& files = now->resources;
+  auto& before = shared_.settings.resources.configurations;
+  const bool as_resource = say_changes(before, files.configurations);
+  before = files.configurations;
+  co_await apply_resiliencies(files.resiliencies);
+  if (now->configuration) co_await apply_configuration(*now->configuration, as_resource);
+}
+
 Task<Result<>> Blocks::apply(std::shared_ptr<const reload::Snapshot> now, Cause cause) {
   const resources::Resources& files = now->resources;
-  resources::Resources& before = shared_.settings.resources;
-  say_changes(before.configurations, files.configurations);
-  before.configurations = files.configurations;
   if (now->configuration) {
     OUT_CO_CHECK(co_await apply_rules(*now->configuration));
   }
-  co_await apply_resiliencies(files.resiliencies);
   // Requests pass without a middleware that is not there: a pipeline names new ones when they are
   // open, and old ones go when it does not name them any more.
   OUT_CO_CHECK(co_await apply_components(files.components, cause));
-  if (now->configuration) co_await apply_configuration(*now->configuration);
+  if (now->configuration) co_await apply_pipelines(*now->configuration);
   OUT_CO_CHECK(co_await remove_middlewares(files.components));
   co_await apply_endpoints(files.http_endpoints);
   apply_subscriptions(files.subscriptions);
@@ -87,34 +92,68 @@ Task<Result<>> Blocks::apply(std::shared_ptr<const reload::Snapshot> now, Cause 
 }
 
 Task<Result<>> Blocks::apply_rules(resources::Configuration now) {
-  if (now == shared_.settings.configuration) co_return Result<>();
+  resources::Configuration& current = shared_.settings.configuration;
+  if (now.denied_components == current.denied_components &&
+      now.wasm_strict_sandbox == current.wasm_strict_sandbox) {
+    co_return Result<>();
+  }
+  current.denied_components = now.denied_components;
+  current.wasm_strict_sandbox = now.wasm_strict_sandbox;
   OUT_CO_CHECK(
       co_await processor_.set_rules(std::move(now.denied_components), now.wasm_strict_sandbox));
   co_await follow_components();
   co_return Result<>();
 }
 
-Task<void> Blocks::apply_configuration(resources::Configuration now) {
+// All but what waits for components: those that are denied, and the middlewares of the pipelines.
+Task<void> Blocks::apply_configuration(resources::Configuration now, bool as_resource) {
   resources::Configuration& current = shared_.settings.configuration;
+  if (now != configuration_told_.value_or(current)) {
+    log.info("Received Configuration UPDATED event: ", now.name);
+  }
+  configuration_told_ = now;
+  now.denied_components = current.denied_components;
+  now.wasm_strict_sandbox = current.wasm_strict_sandbox;
+  now.http_pipeline = current.http_pipeline;
+  now.app_http_pipeline = current.app_http_pipeline;
   if (now == current) co_return;
-  log.info("Received Configuration UPDATED event: ", now.name);
   if (const auto late = waits_for_restart(current, now); !late.empty()) {
+    if (as_resource) {
+      log.info("Configuration ", now.name, ": ", join(late, ", "),
+               " changed, restarting the runtime");
+      co_return shared_.restart();
+    }
     log.warn("Of the changes to the configuration these take effect after SIGHUP or a restart: ",
              join(late, ", "));
   }
   current = std::move(now);
+  co_await make_live_everywhere();
+  secrets_->warn_of_idle_scopes();
+  reloader_->set_secrets_interval(poll_interval(current));
+}
+
+Task<void> Blocks::apply_pipelines(resources::Configuration now) {
+  resources::Configuration& current = shared_.settings.configuration;
+  const bool same = now.http_pipeline == current.http_pipeline &&
+                    now.app_http_pipeline == current.app_http_pipeline;
+  if (!same) {
+    current.http_pipeline = std::move(now.http_pipeline);
+    current.app_http_pipeline = std::move(now.app_http_pipeline);
+    co_await make_live_everywhere();
+    say_missing_middlewares();
+  }
+  if (!current.feature_enabled("HotReload")) {
+    log.info("Hot reloading disabled: files are not followed any more");
+    reloader_->stop();
+  }
+}
+
+Task<void> Blocks::make_live_everywhere() {
   shared_.live = make_live(shared_.settings, shared_.reporter);
   std::function<void(Worker&)> configure = [live = shared_.live](Worker& worker) {
     worker.configure(*live);
   };
   co_await on_workers(std::move(configure));
-  secrets_->warn_of_idle_scopes();
-  say_missing_middlewares();
-  reloader_->set_secrets_interval(poll_interval(current));
-  if (!current.feature_enabled("HotReload")) {
-    log.info("Hot reloading disabled: files are not followed any more");
-    reloader_->stop();
-  }
 }
 
 Task<Result<>> Blocks::apply_components(std::vector<resources::Component> now, Cause cause) {

@@ -1,5 +1,8 @@
 #include "runtime/sidecar/ports.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -29,7 +32,39 @@ std::string unbracketed(const std::string& address) {
 
 }  // namespace
 
-Task<Result<Listeners>> bind_port(std::vector<std::string> addresses, int port, Patience patience) {
+template <class Open>
+Result<std::unique_ptr<net::Listener>> Ports::take(const std::string& name, Open open) {
+  const auto kept = std::ranges::find(before_, name, &Kept::name);
+  std::unique_ptr<net::Listener> listener;
+  if (kept != before_.end()) {
+    listener = std::move(kept->listener);
+    before_.erase(kept);
+  } else {
+    OUT_TRY(listener, open());
+  }
+  now_.push_back({name, listener->again()});
+  return listener;
+}
+
+Result<std::unique_ptr<net::Listener>> Ports::bind(const std::string& host, int port) {
+  return take(host + ":" + std::to_string(port), [&] {
+    return net::Listener::bind(unbracketed(host), static_cast<std::uint16_t>(port));
+  });
+}
+
+Result<std::unique_ptr<net::Listener>> Ports::bind_unix(const std::string& path) {
+  return take(path, [&] { return net::Listener::bind_unix(path); });
+}
+
+void Ports::begin_life() { before_ = std::exchange(now_, {}); }
+
+void Ports::let_go() {
+  before_.clear();
+  now_.clear();
+}
+
+Task<Result<Listeners>> bind_port(Ports& ports, std::vector<std::string> addresses, int port,
+                                  Patience patience) {
   const Duration limit = patience == Patience::none ? Duration::zero() : Duration(kRetryFor);
   const TimePoint until = Loop::current().now() + limit;
   Duration pause = kFirstRetry;
@@ -37,7 +72,7 @@ Task<Result<Listeners>> bind_port(std::vector<std::string> addresses, int port, 
     Listeners bound;
     std::string why;
     for (const std::string& address : addresses) {
-      auto listener = net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
+      auto listener = ports.bind(address, port);
       if (listener) {
         bound.push_back(*std::move(listener));
       } else {
@@ -57,10 +92,6 @@ Task<Result<Listeners>> bind_port(std::vector<std::string> addresses, int port, 
     OUT_CO_CHECK(co_await sleep_for(pause));
     pause = std::min<Duration>(pause * 2, kLastRetry);
   }
-}
-
-Result<std::unique_ptr<net::Listener>> bind_internal(const std::string& address, int port) {
-  return net::Listener::bind(unbracketed(address), static_cast<std::uint16_t>(port));
 }
 
 std::string host_address(const std::string& override_address) {

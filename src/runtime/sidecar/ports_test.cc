@@ -16,12 +16,13 @@ class PortsTest : public testing::Test {
   Loop loop_;
   std::unique_ptr<net::Listener> taken_;
   const int port_;
+  Ports ports_;
   const LogCapture logged_;
 };
 
 TEST_F(PortsTest, APortInUseIsAnErrorAtOnceWhereNobodyMayBeLeavingIt) {
   const TimePoint started = std::chrono::steady_clock::now();
-  auto bound = run_on(loop_, bind_port(loopback(), port_, Patience::none));
+  auto bound = run_on(loop_, bind_port(ports_, loopback(), port_, Patience::none));
   ASSERT_FALSE(bound);
   EXPECT_NE(bound.error().message().find("127.0.0.1:" + std::to_string(port_)), std::string::npos)
       << bound.error().message();
@@ -31,7 +32,7 @@ TEST_F(PortsTest, APortInUseIsAnErrorAtOnceWhereNobodyMayBeLeavingIt) {
 TEST_F(PortsTest, APortThatBecomesFreeInTimeIsTakenAndTheWaitIsToldOnce) {
   Timer leaving([this] { taken_.reset(); });
   loop_.post([&] { leaving.start(250ms); });
-  auto bound = run_on(loop_, bind_port(loopback(), port_, Patience::as_upstream));
+  auto bound = run_on(loop_, bind_port(ports_, loopback(), port_, Patience::as_upstream));
   ASSERT_TRUE(bound);
   EXPECT_EQ((*bound)[0]->port(), port_);
   const std::string words = "port " + std::to_string(port_) + " is not free yet";
@@ -42,11 +43,31 @@ TEST_F(PortsTest, APortThatBecomesFreeInTimeIsTakenAndTheWaitIsToldOnce) {
 
 TEST_F(PortsTest, OfSeveralAddressesOneIsEnoughAndTheOthersAreTold) {
   std::vector<std::string> both = {"127.0.0.1", "127.0.0.2"};
-  auto bound = run_on(loop_, bind_port(std::move(both), port_, Patience::none));
+  auto bound = run_on(loop_, bind_port(ports_, std::move(both), port_, Patience::none));
   ASSERT_TRUE(bound);
   EXPECT_EQ(bound->size(), 1u);
   EXPECT_TRUE(logged_.contains("is not open on every address asked for: listen 127.0.0.1:"))
       << logged_.text();
+}
+
+TEST_F(PortsTest, TheNextLifeListensOnWhatTheOneBeforeDid) {
+  ports_.begin_life();
+  auto first = ports_.bind("127.0.0.1", 0).value();
+  auto second = ports_.bind("127.0.0.1", 0).value();
+  const int ports[] = {first->port(), second->port()};
+  ASSERT_NE(ports[0], ports[1]);
+  first.reset();
+  second.reset();
+  EXPECT_FALSE(net::Listener::bind("127.0.0.1", static_cast<std::uint16_t>(ports[0])));
+  ports_.begin_life();
+  first = ports_.bind("127.0.0.1", 0).value();
+  EXPECT_EQ(first->port(), ports[0]);
+  ports_.complete();
+  EXPECT_TRUE(net::Listener::bind("127.0.0.1", static_cast<std::uint16_t>(ports[1])));
+  EXPECT_EQ(ports_.bind("[::1]", 0).value()->name(), "[::1]:0");
+  ports_.let_go();
+  first.reset();
+  EXPECT_TRUE(net::Listener::bind("127.0.0.1", static_cast<std::uint16_t>(ports[0])));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/lifetime.h"
 #include "base/log.h"
 #include "runtime/options/options.h"
+#include "runtime/sidecar/ports.h"
 #include "runtime/sidecar/sidecar.h"
 #include "runtime/sidecar/wait.h"
 
@@ -22,15 +23,17 @@ int run_sidecar(const options::Options& options) {
   const Signals signals(Signals::Reload::yes);
   log.info("Starting Dapr Runtime -- version ", build_version(), " -- commit ", build_commit());
   log.info("Log level set to: ", to_string(options.log.level));
+  Ports ports;
   for (;;) {
-    Sidecar sidecar(options, [](int code) { std::_Exit(code); });
+    ports.begin_life();
+    Sidecar sidecar(options, ports, [](int code) { std::_Exit(code); });
     Lifetime life(signals);
     auto started = sidecar.start([&](std::optional<Error> error) { life.ended(std::move(error)); });
     if (!started) die(started.error());
-    const Lifetime::Outcome outcome = life.wait([&] { sidecar.stop(); });
+    life.wait([&](Lifetime::Wish wish) { sidecar.stop(wish); });
     sidecar.join();
     if (const auto error = life.error()) die(*error);
-    if (outcome == Lifetime::Outcome::ended) break;
+    if (!sidecar.begins_anew()) break;
   }
   log.info("Daprd shutdown gracefully");
   return 0;

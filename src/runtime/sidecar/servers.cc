@@ -41,14 +41,16 @@ class ProfileHandler final : public net::RequestHandler {
 }  // namespace
 
 struct Servers::Impl {
-  Impl(Loops& all, Shared& common)
+  Impl(Loops& all, Shared& common, Ports& doors)
       : loops(all),
         shared(common),
+        ports(doors),
         metrics([&common] { return common.metrics.render(); }),
         listen(common.settings.options.listen) {}
 
   Loops& loops;
   Shared& shared;
+  Ports& ports;
   net::http::MetricsPage metrics;
   ProfileHandler profile;
   const options::Listeners& listen;
@@ -88,14 +90,14 @@ struct Servers::Impl {
   }
   Task<Result<>> serve(net::Server& server, std::vector<std::string> addresses, int port,
                        Patience patience = Patience::as_upstream) {
-    OUT_CO_TRY(auto bound, co_await bind_port(std::move(addresses), port, patience));
+    OUT_CO_TRY(auto bound, co_await bind_port(ports, std::move(addresses), port, patience));
     for (auto& listener : bound) server.listen(std::move(listener));
     co_return Result<>();
   }
   Result<> serve_unix(net::Server& server, const std::string& kind) {
     const std::string path =
         listen.unix_folder + "/dapr-" + shared.settings.identity.app_id + "-" + kind + ".socket";
-    OUT_TRY(auto listener, net::Listener::bind_unix(path));
+    OUT_TRY(auto listener, ports.bind_unix(path));
     server.listen(std::move(listener));
     return {};
   }
@@ -108,7 +110,8 @@ struct Servers::Impl {
   }
 };
 
-Servers::Servers(Loops& loops, Shared& shared) : impl_(std::make_unique<Impl>(loops, shared)) {}
+Servers::Servers(Loops& loops, Shared& shared, Ports& ports)
+    : impl_(std::make_unique<Impl>(loops, shared, ports)) {}
 Servers::~Servers() = default;
 
 Task<Result<>> Servers::open_metrics() {
@@ -136,7 +139,7 @@ void Servers::reserve_internal() {
     char folder[4096] = "";
     if (::getcwd(folder, sizeof folder) == nullptr) folder[0] = '\0';
     port = options::stable_port(impl_->shared.settings.identity.app_id, folder, ::getuid(), host);
-    auto stable = bind_internal(listen.internal_address, port);
+    auto stable = impl_->ports.bind(listen.internal_address, port);
     if (stable) {
       impl_->internal_reserved = *std::move(stable);
     } else {
@@ -144,7 +147,7 @@ void Servers::reserve_internal() {
     }
   }
   if (!impl_->internal_reserved) {
-    auto asked = bind_internal(listen.internal_address, port);
+    auto asked = impl_->ports.bind(listen.internal_address, port);
     if (!asked) {
       log.warn("the internal gRPC port ", port,
                " is not free yet and will be tried again: ", asked.error());
@@ -231,15 +234,15 @@ Task<Result<>> Servers::open_internal(const std::vector<std::unique_ptr<Worker>>
 }
 
 namespace {
-Task<void> stop_one(net::Server& server, Duration grace) { co_await server.stop(grace); }
+Task<void> stop_one(net::Server& server, Duration grace, Duration farewell) {
+  co_await server.stop(grace, farewell);
+}
 }  // namespace
 
-Task<void> Servers::close() {
+Task<void> Servers::close(Duration grace, Duration farewell) {
   impl_->internal_reserved.reset();
-  // Running requests may end; the limit on that is the whole shutdown's (sidecar.cc).
-  constexpr Duration grace = std::chrono::hours(1);
   std::vector<Task<void>> all;
-  for (auto& server : impl_->servers) all.push_back(stop_one(*server, grace));
+  for (auto& server : impl_->servers) all.push_back(stop_one(*server, grace, farewell));
   co_await run_all(std::move(all));
   impl_->servers.clear();
 }

@@ -5,6 +5,7 @@
 
 #include "base/scope.h"
 #include "net/http/server.h"
+#include "runtime/sidecar/ports.h"
 #include "runtime/sidecar/worker.h"
 
 namespace outrigger::runtime {
@@ -13,7 +14,7 @@ namespace outrigger::runtime {
 /// profile ports. Used on loop 0.
 class Servers {
  public:
-  Servers(Loops& loops, Shared& shared);
+  Servers(Loops& loops, Shared& shared, Ports& ports);
   /// close() must have ended.
   ~Servers();
 
@@ -23,8 +24,8 @@ class Servers {
   void reserve_internal();
   Task<Result<>> open_api(const std::vector<std::unique_ptr<Worker>>& workers);
   Task<Result<>> open_internal(const std::vector<std::unique_ptr<Worker>>& workers);
-  /// Lets running requests end within the graceful shutdown time.
-  Task<void> close();
+  /// Running requests may end, for so long. `farewell`: see net::Server::stop().
+  Task<void> close(Duration grace, Duration farewell);
 
  private:
   struct Impl;

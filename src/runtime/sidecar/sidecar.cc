@@ -27,16 +27,21 @@ const Logger log("dapr.runtime");
 constexpr auto kForcedExitDelay = 100ms;
 // Of the time for an orderly end, jobs that the application works on get one part in so many.
 constexpr int kJobGraceShare = 2;
+// Before another life calls that run get one part in so many of that time.
+constexpr int kLastCallsShare = 2;
+// Clients that have been idle for longer ask again before they count on a connection of HTTP/1.1.
+constexpr Duration kFarewell = 250ms;
 // For the spans that have not been exported yet, at the most.
 constexpr Duration kLastSpans = 5s;
 
 }  // namespace
 
 struct Sidecar::Impl {
-  Impl(options::Options given, std::function<void(int)> exit)
-      : options(std::move(given)), exit_now(std::move(exit)) {}
+  Impl(options::Options given, Ports& doors, std::function<void(int)> exit)
+      : options(std::move(given)), ports(doors), exit_now(std::move(exit)) {}
 
   options::Options options;
+  Ports& ports;
   std::function<void(int)> exit_now;
   std::function<void(std::optional<Error>)> ended;
   Loops loops{0};
@@ -52,6 +57,7 @@ struct Sidecar::Impl {
   std::unique_ptr<Scope> background;       // Runs until the shutdown begins.
   std::unique_ptr<Cancellation> starting;  // Of begin().
   bool stop_asked = false;
+  bool another_life = false;
   /// What a change of files led to.
   std::optional<Error> fatal;
   Signal stop_signal;
@@ -65,22 +71,25 @@ struct Sidecar::Impl {
   Task<void> app_is_there();
   Task<void> hold_shutdown();
   Task<void> end();
+  Task<void> close_servers(Duration budget);
   Task<Result<>> take_identity();
   Task<Result<>> make_workers();
   Task<void> close_workers();
   void app_health_changed(bool healthy);
   Task<void> follow_app_health();
   Task<void> follow_files();
-  void stop_here() {
+  void stop_here(Lifetime::Wish wish) {
+    if (wish == Lifetime::Wish::end) another_life = false;
     if (stop_asked) return;
+    another_life = wish == Lifetime::Wish::restart;
     stop_asked = true;
     starting->request();
     stop_signal.notify_all();
   }
 };
 
-Sidecar::Sidecar(options::Options options, std::function<void(int)> exit_now)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(exit_now))) {}
+Sidecar::Sidecar(options::Options options, Ports& ports, std::function<void(int)> exit_now)
+    : impl_(std::make_unique<Impl>(std::move(options), ports, std::move(exit_now))) {}
 Sidecar::~Sidecar() = default;
 
 Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
@@ -95,7 +104,7 @@ Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
   self.shared->shutdown = [this](bool force) {
     if (!force) {
       log.info("Shutdown requested via API");
-      return stop();
+      return stop(Lifetime::Wish::end);
     }
     log.warn("Force shutdown requested, exiting immediately without graceful shutdown");
     std::thread([exit_now = impl_->exit_now] {
@@ -103,6 +112,7 @@ Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
       exit_now(1);
     }).detach();
   };
+  self.shared->restart = [&self] { self.stop_here(Lifetime::Wish::restart); };
   self.ended = std::move(ended);
   self.loops.start();
   self.loops[0].post([&self] {
@@ -114,9 +124,11 @@ Result<> Sidecar::start(std::function<void(std::optional<Error>)> ended) {
   return {};
 }
 
-void Sidecar::stop() {
-  impl_->loops[0].post([this] { impl_->stop_here(); });
+void Sidecar::stop(Lifetime::Wish wish) {
+  impl_->loops[0].post([this, wish] { impl_->stop_here(wish); });
 }
+
+bool Sidecar::begins_anew() const noexcept { return impl_->another_life; }
 
 void Sidecar::join() { impl_->loops.stop_and_join(); }
 
@@ -150,7 +162,7 @@ Task<void> Sidecar::Impl::life() {
 }
 
 Task<Result<>> Sidecar::Impl::begin() {
-  servers = std::make_unique<Servers>(loops, *shared);
+  servers = std::make_unique<Servers>(loops, *shared, ports);
   OUT_CO_CHECK(co_await servers->open_metrics());
   servers->reserve_internal();
   OUT_CO_CHECK(co_await take_identity());
@@ -174,6 +186,7 @@ Task<Result<>> Sidecar::Impl::begin() {
   OUT_CO_CHECK(co_await blocks->load());
   OUT_CO_CHECK(co_await servers->open_api(workers));
   OUT_CO_CHECK(co_await servers->open_internal(workers));
+  ports.complete();
   background->spawn(follow_files());
   shared->outbound_ready.set("app", true);
   auto ready = co_await wait_for_app();
@@ -273,7 +286,7 @@ Task<void> Sidecar::Impl::follow_files() {
   auto followed = co_await blocks->follow_files();
   if (followed || stop_asked) co_return;
   fatal = std::move(followed).error();
-  stop_here();
+  stop_here(Lifetime::Wish::end);
 }
 
 Task<void> Sidecar::Impl::hold_shutdown() {
@@ -309,7 +322,7 @@ Task<void> Sidecar::Impl::end() {
   co_await background->join();
   if (blocks) co_await blocks->stop_work(budget / kJobGraceShare);
   if (prober) co_await prober->close();
-  if (servers) co_await servers->close();
+  if (servers) co_await close_servers(budget);
   if (blocks) co_await blocks->close();
   co_await close_workers();
   if (shared->reporter) {
@@ -320,6 +333,18 @@ Task<void> Sidecar::Impl::end() {
   co_await close_resolvers(loops, resolvers);
   if (identity) co_await identity->close();
   log.info("Dapr runtime stopped");
+}
+
+Task<void> Sidecar::Impl::close_servers(Duration budget) {
+  if (another_life) {
+    // Calls that do not end hold up those that wait for the next life.
+    co_await servers->close(budget / kLastCallsShare,
+                            std::min(kFarewell, budget / kLastCallsShare));
+    co_return;
+  }
+  ports.let_go();
+  // The limit is the whole shutdown's, in end().
+  co_await servers->close(std::chrono::hours(1), Duration::zero());
 }
 
 Task<void> Sidecar::Impl::close_workers() {

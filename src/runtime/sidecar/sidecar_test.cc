@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "runtime/sidecar/ports.h"
 
 namespace outrigger::runtime {
 namespace {
@@ -25,14 +26,15 @@ spec: {type: state.nobody-has-it, version: v1, metadata: []}
                                               "--dapr-internal-grpc-listen-address=127.0.0.1"};
   auto options = options::parse_options(arguments, process_environment());
   ASSERT_TRUE(options);
-  Sidecar sidecar(*std::move(options), [](int) { FAIL() << "forced"; });
+  Ports ports;
+  Sidecar sidecar(*std::move(options), ports, [](int) { FAIL() << "forced"; });
   std::promise<std::optional<Error>> over;
   ASSERT_TRUE(sidecar.start([&](std::optional<Error> error) {
-    sidecar.stop();
+    sidecar.stop(Lifetime::Wish::end);
     over.set_value(std::move(error));
   }));
   const auto error = over.get_future().get();
-  sidecar.stop();
+  sidecar.stop(Lifetime::Wish::end);
   sidecar.join();
   std::filesystem::remove_all(folder);
   ASSERT_TRUE(error);

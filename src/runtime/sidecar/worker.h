@@ -58,6 +58,8 @@ struct Shared {
   Readiness outbound_ready;
   metadata::Service metadata;
   metadata::Shutdown shutdown;
+  /// Begins another life of the sidecar. On loop 0.
+  std::function<void()> restart;
   /// nullptr: no spans are exported.
   std::shared_ptr<tracing::Reporter> reporter;
   /// What workers begin with.

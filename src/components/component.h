@@ -19,7 +19,10 @@
 ///
 /// The life of an instance: `make(metadata, context)` reads and checks the metadata and does no
 /// I/O; `co_await init()` connects, on the loop; calls may then overlap; `co_await close()` once
-/// they have ended. An instance whose init() failed is destroyed without close().
+/// they have ended. Whoever awaits init() awaits close() before the instance is destroyed, whatever
+/// init() said, also if it was cancelled, and under no cancellation. So init() may leave as it
+/// likes, and all that an instance has opened is given back in one place: its close() must do with
+/// as little as it finds, and with being called again.
 namespace outrigger::components {
 
 /// Where the instances of one configured component meet. Thread-safe.

@@ -31,8 +31,10 @@ std::unique_ptr<Broker> open_broker(Loop& loop, const std::string& path) {
                                          {"redeliverInterval", "50ms"},
                                          {"cleanupInterval", "20ms"}}};
   auto made = kind->make(metadata, context);
-  if (!made || !run_on(loop, (*made)->init())) return nullptr;
-  return std::move(*made);
+  if (!made) return nullptr;
+  if (run_on(loop, (*made)->init())) return std::move(*made);
+  run_on(loop, (*made)->close());
+  return nullptr;
 }
 
 /// Writes a line at once: lines shorter than PIPE_BUF are not mixed, and none is half there.

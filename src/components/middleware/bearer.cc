@@ -96,12 +96,12 @@ class Bearer final : public Middleware {
     keys_ = std::make_unique<security::jwks::KeyCache>(
         security::jwks::KeyCacheOptions{.source = options_.keys_url, .ca_certificate = {}});
     auto opened = co_await keys_->open();
-    if (opened && keys_->ready()) co_return opened;
-    co_await keys_->close();
-    if (!opened) co_return opened;
+    if (!opened || keys_->ready()) co_return opened;
     co_return fail(Code::unavailable, "failed to fetch JWKS from " + options_.keys_url);
   }
-  Task<void> close() override { co_await keys_->close(); }
+  Task<void> close() override {
+    if (keys_ != nullptr) co_await keys_->close();
+  }
 
   Task<net::Response> handle(net::Request request, Next next) override {
     const std::string token(token_of(request.headers.value("authorization")));

@@ -140,7 +140,6 @@ class Server final : public Evaluator {
   Task<Result<>> init() override {
     if (!installs_) co_return Result<>();
     auto installed = co_await install();
-    if (!installed) co_await client_.close();
     co_return installed;
   }
   Task<void> close() override { co_await client_.close(); }

@@ -181,6 +181,7 @@ std::string by(const Compiled& policy, Properties more = {}) {
   Rig rig("middleware.http.opa", more);
   if (!rig.error().empty()) return rig.error();
   const auto opened = run_on(rig.loop(), rig.get()->init());
+  if (!opened) run_on(rig.loop(), rig.get()->close());
   if (!opened) return opened.error().message();
   std::string statuses;
   for (const auto& response : rig.send_many("/a", 3)) {

@@ -252,6 +252,7 @@ TEST_F(WasmTest, SaysWhatIsWrong) {
   const auto opened = [](Properties properties) {
     Rig rig("middleware.http.wasm", std::move(properties));
     const auto result = run_on(rig.loop(), rig.get()->init());
+    run_on(rig.loop(), rig.get()->close());
     return result ? "opened" : result.error().message();
   };
   EXPECT_NE(opened({{"url", "file:///no/such.wasm"}}), "opened");

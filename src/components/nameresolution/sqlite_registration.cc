@@ -133,7 +133,11 @@ Task<Result<>> Registration::attach(std::string app_id, std::string address) {
     done = co_await take();
     if (done) scope_.spawn(renew_regularly());
   }
-  if (done) ++users_;
+  if (done) {
+    ++users_;
+  } else {
+    co_await client_.close();
+  }
   one_at_a_time_.release();
   co_return done;
 }

@@ -55,12 +55,7 @@ bool Connection::has(std::string_view feature) const noexcept {
 
 Task<Result<>> Connection::open() {
   link_ = std::make_unique<Link>(target_.socket);
-  auto opened = co_await initialise();
-  if (!opened) {
-    Cancellation never;
-    co_await close().under(never);
-    co_return opened;
-  }
+  OUT_CO_CHECK(co_await initialise());
   features_ = session_->features();
   co_return Result<>();
 }

@@ -25,10 +25,10 @@ class Connection {
   Connection(Target target, const Metadata& metadata, std::shared_ptr<Session> session);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  /// close() must have ended if open() was successful.
+  /// close() must have ended if open() was called.
   ~Connection();
 
-  /// Initialises the component, unless another loop has. An error leaves nothing to close.
+  /// Initialises the component, unless another loop has.
   Task<Result<>> open();
   /// Cancels the streams and ends the connections. No call may be running.
   Task<void> close();

@@ -404,6 +404,7 @@ TEST(PluggableState, AFailedInitLeavesNothingBehindAndSaysWhy) {
   const auto open = [](state::Store* store) -> Task<Result<>> {
     auto opening = store->init();
     auto opened = co_await with_timeout(std::move(opening), 100ms);
+    co_await store->close();
     co_return opened;
   };
   EXPECT_EQ(run_on(loop, open(one.get())).error().message(),

@@ -66,11 +66,7 @@ class PostgresStore final : public Store,
       : core_(std::move(core)), layout_(*core_->layout), client_(loop, core_->settings) {}
 
   Task<Result<>> init() override {
-    auto ready = co_await prepare();
-    if (!ready) {
-      co_await client_.close();
-      co_return fail(std::move(ready).error());
-    }
+    OUT_CO_CHECK(co_await prepare());
     const bool cleans = core_->cleanup_interval > 0ns && !core_->has_cleaner.exchange(true);
     if (cleans) background_.spawn(clean_up_regularly());
     co_return Result<>();

@@ -155,7 +155,6 @@ class RedisStore final : public Store,
           "redis store: error connecting to redis at " + client_->host()));
     }
     auto ready = co_await look_around();
-    if (!ready) co_await client_->close();
     co_return ready;
   }
 

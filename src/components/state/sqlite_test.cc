@@ -38,7 +38,7 @@ class SqliteState : public testing::Test {
     if (!made) return fail(std::move(made).error());
     store_ = std::move(*made);
     auto ready = run_on(loop_, store_->init());
-    if (!ready) store_.reset();
+    if (!ready) close();
     return ready;
   }
   void close() {

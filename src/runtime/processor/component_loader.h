@@ -59,11 +59,10 @@ namespace detail {
 template <class Component>
 Task<Result<>> open_here(const components::Kind<Component>& kind, components::Metadata metadata,
                          components::ComponentContext context, std::unique_ptr<Component>& opened) {
-  OUT_CO_TRY(auto made, kind.make(metadata, context));
-  auto ready = co_await made->init();
-  if (!ready) co_return ready;
-  opened = std::move(made);
-  co_return Result<>();
+  // In its place before it is initialised: it is closed by that, too, if it cannot be.
+  OUT_CO_TRY(opened, kind.make(metadata, context));
+  auto ready = co_await opened->init();
+  co_return ready;
 }
 
 template <class Component>
@@ -116,11 +115,11 @@ Task<Result<std::vector<std::unique_ptr<Component>>>> open_on_loops(
     };
     auto opened = co_await call_on<void>(loops[i], std::move(make));
     if (opened) continue;
-    for (unsigned j = 0; j < i; ++j) {
+    for (unsigned j = 0; j <= i; ++j) {
       std::move_only_function<Task<Result<>>()> undo = [&instances, j] {
         return detail::close_here<Component>(instances[j]);
       };
-      // The time is up, perhaps; but what is open has to be closed in good order.
+      // The time is up, perhaps; but what was begun has to be closed in good order.
       Cancellation never;
       auto undoing = call_on<void>(loops[j], std::move(undo));
       [[maybe_unused]] auto closed = co_await std::move(undoing).under(never);

@@ -14,11 +14,10 @@ const Logger log("dapr.runtime");
 Task<Result<>> open_one(const components::Kind<nr::Resolver>& kind, components::Metadata metadata,
                         components::ComponentContext context, nr::Instance instance,
                         std::unique_ptr<nr::Resolver>& opened) {
-  OUT_CO_TRY(auto made, kind.make(metadata, context));
-  auto ready = co_await made->init(std::move(instance));
-  if (!ready) co_return ready;
-  opened = std::move(made);
-  co_return Result<>();
+  // In its place first: it is closed whatever becomes of it.
+  OUT_CO_TRY(opened, kind.make(metadata, context));
+  auto ready = co_await opened->init(std::move(instance));
+  co_return ready;
 }
 
 Task<Result<>> close_one(std::unique_ptr<nr::Resolver>& resolver) {
@@ -58,7 +57,9 @@ Task<Result<Resolvers>> open_resolvers(Loops& loops, const Settings& settings) {
     };
     auto opened = co_await call_on<void>(loops[i], std::move(make));
     if (opened) continue;
-    co_await close_resolvers(loops, resolvers);
+    Cancellation never;
+    auto closing = close_resolvers(loops, resolvers);
+    co_await std::move(closing).under(never);
     co_return std::unexpected(std::move(opened).error());
   }
   log.info("Initialized name resolution to ", name);

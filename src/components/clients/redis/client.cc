@@ -54,8 +54,6 @@ Client::~Client() = default;
 Task<Result<>> Client::open() {
   auto done = co_await topology_->start();
   if (done) done = co_await ping();
-  if (done) co_return done;
-  co_await close();  // Nobody else does: what did not open is not closed.
   co_return done;
 }
 

@@ -24,7 +24,7 @@ class Client {
   Client& operator=(const Client&) = delete;
   ~Client();
 
-  /// Connects, and has an answer to PING. After an error nothing but destruction is left.
+  /// Connects, and has an answer to PING. After an error nothing but close() is left.
   Task<Result<>> open();
   /// Sends the command to the server that has its key and gives its reply, which may be an error
   /// reply; an error if there was none. Redirections are followed and scripts that the server does

@@ -147,7 +147,6 @@ TEST_F(RedisClient, AServerThatAcceptsButNeverSpeaksIsGivenUpAfterTheDialTimeout
   auto opened = run_on(loop_, client_->open());
   ASSERT_FALSE(opened);
   EXPECT_TRUE(opened.error().message().contains("i/o timeout")) << opened.error().message();
-  client_.reset();
 }
 
 TEST_F(RedisClient, BytesThatAreNoRepliesBreakTheConnectionOnly) {
@@ -212,7 +211,6 @@ TEST_F(RedisClient, AClusterThatKnowsOfNoSlotsIsAnError) {
   auto opened = run_on(loop_, client_->open());
   ASSERT_FALSE(opened);
   EXPECT_TRUE(opened.error().message().contains("no slots")) << opened.error().message();
-  client_.reset();
 }
 
 TEST_F(RedisClient, TheMasterIsWhomTheSentinelNamesAndFoundAgainWhenItIsNoMore) {

@@ -247,9 +247,10 @@ TEST_P(PostgresqlServer, ManyThatOpenAnEmptyDatabaseAtOnceAllSucceed) {
       auto store = make(loop, std::make_shared<Shared>());
       auto ready = run_on(loop, store->init());
       outcome = ready ? "ready" : ready.error().message();
-      if (!ready) return;
-      auto written = run_on(loop, store->set({.key = "k", .value = "v"}));
-      if (!written) outcome = written.error().message();
+      if (ready) {
+        auto written = run_on(loop, store->set({.key = "k", .value = "v"}));
+        if (!written) outcome = written.error().message();
+      }
       run_on(loop, store->close());
     });
   }

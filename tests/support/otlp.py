@@ -4,6 +4,7 @@ For suites whose environment has grpcio and opentelemetry-proto.
 """
 
 import concurrent.futures
+import gzip
 import threading
 
 import grpc
@@ -85,6 +86,7 @@ class OtlpHttp(_Received):
         return f"127.0.0.1:{self.app.port}"
 
     def _export(self, request):
-        self.take(trace_service_pb2.ExportTraceServiceRequest.FromString(request.body))
+        body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
+        self.take(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
         empty = trace_service_pb2.ExportTraceServiceResponse().SerializeToString()
         return self._status, empty, {"content-type": "application/x-protobuf"}

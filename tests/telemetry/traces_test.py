@@ -1,5 +1,6 @@
 """Spans over OTLP, read with OpenTelemetry's own messages behind gRPC's own server."""
 
+import re
 import subprocess
 
 import grpc
@@ -10,6 +11,7 @@ from support.daprd import Daprd, configuration
 from support.otlp import OtlpGrpc, OtlpHttp
 from support.processes import temporary_folder, wait_until
 from support.runner import test
+from support.tap import Tap
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "vendor=1"}
@@ -69,6 +71,23 @@ def the_environment_alone_configures_it_as_opentelemetry_says():
     attributes = collector.spans()[0][0]
     assert attributes == {"service.name": "named", "service.namespace": "production", "k8s.pod.name": "pod-1"}
     assert collector.app.received("/v1/traces")[0].headers["x-env"] == "a b"
+
+
+@test
+def spans_are_compressed_if_the_environment_says_so():
+    for variable in ("OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"):
+        collector = OtlpHttp()
+        sidecar = Daprd("otlp-gzip", env=SOON | {variable: "gzip"}, config=otel(collector.address, "http"))
+        sidecar.get("/v1.0/state/none/k", headers=PARENT)
+        check_call(collector, "otlp-gzip")
+        assert collector.app.received("/v1/traces")[0].headers["content-encoding"] == "gzip"
+        collector = OtlpGrpc()
+        tap = Tap(collector.port)
+        sidecar = Daprd("otlp-gzip-grpc", env=SOON | {variable: "gzip"}, config=otel(tap.address, "grpc"))
+        sidecar.get("/v1.0/state/none/k", headers=PARENT)
+        check_call(collector, "otlp-gzip-grpc")
+        # A compressed message: the flag, its length, and how gzip begins.
+        assert re.search(rb"\x01\0\0..\x1f\x8b\x08", tap.sent(), re.DOTALL), tap.sent()
 
 
 @test

@@ -222,7 +222,8 @@ Task<Result<Reply>> Channel::unary(std::string path, std::string message, CallOp
   Request request = head(std::move(path), options);
   std::string frame;
   frame.reserve(message.size() + kFrameHeadBytes);
-  append_frame(frame, message);
+  append_frame(frame, message, options.gzipped);
+  if (options.gzipped) request.headers.add("grpc-encoding", "gzip");
   request.body = std::move(frame);
   auto work =
       exchange(impl_->client, impl_->endpoint, std::move(request), options.message_bytes_max);

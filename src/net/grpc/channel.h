@@ -16,6 +16,8 @@ struct CallOptions {
   Headers metadata;
   std::optional<Duration> timeout;
   std::size_t message_bytes_max = kDefaultMessageBytesMax;
+  /// The message of a unary call is given compressed: what gzip() has made of it.
+  bool gzipped = false;
 };
 
 /// How a call went. `status` may be an error although messages came.

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/scope.h"
+#include "net/grpc/frame.h"
 #include "net/http/server.h"
 #include "net/listener.h"
 #include "otlp/otlp.pb.h"
@@ -156,6 +157,22 @@ TEST(OtlpHttpExporter, PostsProtobufWithTheHeadersOfTheConfiguration) {
   EXPECT_EQ(decoded.resource_spans(0).scope_spans(0).spans(1).name(), "b");
 }
 
+TEST(OtlpHttpExporter, CompressesIfItShall) {
+  Receiver receiver;
+  OtlpOptions options = to(receiver, OtlpOptions::Protocol::http);
+  options.gzip = true;
+  auto otlp = make_otlp_http(std::move(options), shop()).value();
+  EXPECT_TRUE(send(*otlp, {"a", std::string(4000, 'b')}).result);
+  const auto requests = receiver.requests();
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].headers.value("content-encoding"), "gzip");
+  EXPECT_LT(requests[0].body.whole.size(), 2000U);
+  EXPECT_EQ(requests[0].content_length, requests[0].body.whole.size());
+  otlp::ExportRequest decoded;
+  ASSERT_TRUE(decoded.ParseFromString(net::grpc::gunzip(requests[0].body.whole, 1U << 20).value()));
+  EXPECT_EQ(decoded.resource_spans(0).scope_spans(0).spans(0).name(), "a");
+}
+
 TEST(OtlpHttpExporter, TellsFailuresThatMayPassFromOthers) {
   for (const auto& [status, retry] :
        {std::pair(400, false), std::pair(404, false), std::pair(429, true), std::pair(500, false),
@@ -219,6 +236,23 @@ TEST(OtlpGrpcExporter, CallsTheTraceServiceWithTheHeadersOfTheConfiguration) {
   otlp::ExportRequest decoded;
   ASSERT_TRUE(decoded.ParseFromString(requests[0].body.whole.substr(5)));
   EXPECT_EQ(decoded.resource_spans(0).scope_spans(0).spans(1).name(), "b");
+}
+
+TEST(OtlpGrpcExporter, CompressesIfItShall) {
+  Receiver receiver([](const net::Request&) { return grpc_answer(0); });
+  OtlpOptions options = to(receiver, OtlpOptions::Protocol::grpc);
+  options.gzip = true;
+  auto otlp = make_otlp_grpc(std::move(options), shop()).value();
+  EXPECT_TRUE(send(*otlp, {"a", std::string(4000, 'b')}).result);
+  const auto requests = receiver.requests();
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].headers.value("grpc-encoding"), "gzip");
+  const std::string& body = requests[0].body.whole;
+  ASSERT_LT(body.size(), 2000U);
+  EXPECT_EQ(body[0], 1) << "the message says that it is compressed";
+  otlp::ExportRequest decoded;
+  ASSERT_TRUE(decoded.ParseFromString(net::grpc::gunzip(body.substr(5), 1U << 20).value()));
+  EXPECT_EQ(decoded.resource_spans(0).scope_spans(0).spans(0).name(), "a");
 }
 
 TEST(OtlpGrpcExporter, TellsFailuresThatMayPassFromOthers) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/strings.h"
 #include "base/text_file.h"
 #include "net/transport.h"
@@ -10,6 +11,8 @@
 
 namespace outrigger::runtime::tracing {
 namespace {
+
+const Logger log("dapr.runtime.trace");
 
 constexpr std::size_t kPemBytesMax = 1U << 20;
 constexpr std::string_view kTracesPath = "/v1/traces";
@@ -134,6 +137,16 @@ Result<> read_pem(const Environment& environment, std::string_view name, std::st
   return {};
 }
 
+/// As OpenTelemetry's SDK for Go, which upstream uses: what is not known is none.
+bool wants_gzip(const Environment& environment) {
+  const std::string method = variable(environment, "COMPRESSION");
+  if (method != "gzip" && method != "none" && !method.empty()) {
+    log.warn("OTEL_EXPORTER_OTLP_COMPRESSION: ", quoted(method),
+             " is neither gzip nor none: spans are sent uncompressed");
+  }
+  return method == "gzip";
+}
+
 void take_number(const Environment& environment, std::string_view name, std::size_t limit,
                  std::size_t& value) {
   const auto given = parse_int<std::int64_t>(trim(environment(name).value_or("")));
@@ -163,6 +176,7 @@ Result<std::optional<OtlpOptions>> otlp_options(const resources::Tracing& tracin
   options.tls = otel.is_secure && !environment_wants_cleartext(environment);
   OUT_CHECK(read_endpoint(otel.endpoint_address, environment, options));
   OUT_CHECK(read_headers(otel, environment, options));
+  options.gzip = wants_gzip(environment);
   constexpr std::chrono::nanoseconds kTimeoutMax = std::chrono::hours(1);
   take_millis(environment, "OTEL_EXPORTER_OTLP_TIMEOUT", options.timeout);
   take_millis(environment, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", options.timeout);

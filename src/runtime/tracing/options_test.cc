@@ -1,5 +1,6 @@
 #include "runtime/tracing/options.h"
 
+#include "base/log.h"
 #include "runtime/tracing/resource.h"
 
 namespace outrigger::runtime::tracing {
@@ -37,6 +38,25 @@ TEST(TraceResource, TheServiceIsTheAppIdUnlessTheEnvironmentNamesIt) {
 TEST(OtlpOptions, WithoutAnEndpointOrAProtocolThereIsNoExporter) {
   EXPECT_EQ(otlp_options(otlp(""), nothing())->has_value(), false);
   EXPECT_EQ(otlp_options(otlp("collector:4317", ""), nothing())->has_value(), false);
+}
+
+TEST(OtlpOptions, TheEnvironmentSaysWhetherSpansAreCompressed) {
+  const auto gzip = [](std::map<std::string, std::string, std::less<>> variables) {
+    return otlp_options(otlp("collector:4317"), fixed_environment(std::move(variables)))
+        .value()
+        ->gzip;
+  };
+  constexpr auto kAll = "OTEL_EXPORTER_OTLP_COMPRESSION";
+  constexpr auto kTraces = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION";
+  const LogCapture logs;
+  EXPECT_FALSE(gzip({}));
+  EXPECT_TRUE(gzip({{kAll, "gzip"}}));
+  EXPECT_TRUE(gzip({{kAll, "none"}, {kTraces, " gzip "}}));
+  EXPECT_FALSE(gzip({{kAll, "gzip"}, {kTraces, "none"}}));
+  EXPECT_FALSE(gzip({{kAll, ""}}));
+  EXPECT_EQ(logs.text(), "");
+  EXPECT_FALSE(gzip({{kAll, "zstd"}}));
+  EXPECT_TRUE(logs.contains("is neither gzip nor none: spans are sent uncompressed"));
 }
 
 TEST(OtlpOptions, AnotherProtocolIsRefusedInUpstreamsWords) {

@@ -1,3 +1,4 @@
+#include "base/blocking_pool.h"
 #include "base/log.h"
 #include "net/grpc/channel.h"
 #include "net/tls.h"
@@ -15,8 +16,8 @@ constexpr std::string_view kExport = "/opentelemetry.proto.collector.trace.v1.Tr
 /// What both ways have in common.
 class Otlp : public Exporter {
  public:
-  Otlp(std::string target, const Resource& resource)
-      : target_(std::move(target)), resource_(otlp_resource(resource)) {}
+  Otlp(std::string target, const Resource& resource, bool gzip)
+      : target_(std::move(target)), resource_(otlp_resource(resource)), gzip_(gzip) {}
 
   [[nodiscard]] std::string_view name() const noexcept override { return "otlp"; }
   [[nodiscard]] std::string_view target() const noexcept override { return target_; }
@@ -25,8 +26,22 @@ class Otlp : public Exporter {
   }
 
  protected:
-  [[nodiscard]] std::string request(std::string_view spans) const {
-    return otlp_request(resource_, spans);
+  /// The request, compressed if it is to be: away from the loop, for a full batch takes long.
+  Task<Result<std::string>> request(std::string spans) const {
+    std::string plain = otlp_request(resource_, spans);
+    if (!gzip_) co_return plain;
+    std::move_only_function<Result<std::string>()> work = [plain = std::move(plain)] {
+      return Result<std::string>(net::grpc::gzip(plain));
+    };
+    auto compressed = co_await BlockingPool::shared().run(std::move(work));
+    co_return compressed;
+  }
+  /// It could not be compressed now.
+  static Delivery later(Error error) {
+    Delivery delivery;
+    delivery.retry = true;
+    delivery.result = std::unexpected(std::move(error));
+    return delivery;
   }
   void look_at(std::string_view answer) const {
     const PartialSuccess partial = read_otlp_response(answer);
@@ -38,16 +53,19 @@ class Otlp : public Exporter {
  private:
   std::string target_;
   std::string resource_;
+  bool gzip_;
 };
 
 class OtlpHttp final : public Otlp {
  public:
-  OtlpHttp(std::string shown, const Resource& resource, HttpPost::Target target)
-      : Otlp(std::move(shown), resource), post_(std::move(target)) {}
+  OtlpHttp(std::string shown, const Resource& resource, bool gzip, HttpPost::Target target)
+      : Otlp(std::move(shown), resource, gzip), post_(std::move(target)) {}
 
   Task<Delivery> send(std::string parts) override {
+    auto body = co_await request(std::move(parts));
+    if (!body) co_return later(std::move(body).error());
     std::string answer;
-    auto delivery = co_await post_.post(request(parts), &answer);
+    auto delivery = co_await post_.post(*std::move(body), &answer);
     if (delivery.result) look_at(answer);
     co_return delivery;
   }
@@ -80,14 +98,16 @@ class OtlpGrpc final : public Otlp {
     net::grpc::CallOptions call;
   };
   OtlpGrpc(std::string shown, const Resource& resource, Target target)
-      : Otlp(std::move(shown), resource), to_(std::move(target)) {}
+      : Otlp(std::move(shown), resource, target.call.gzipped), to_(std::move(target)) {}
 
   Task<Delivery> send(std::string parts) override {
     if (!client_) {
       client_.emplace();
       channel_.emplace(*client_, to_.endpoint, to_.authority);
     }
-    auto reply = co_await channel_->unary(std::string(kExport), request(parts), to_.call);
+    auto message = co_await request(std::move(parts));
+    if (!message) co_return later(std::move(message).error());
+    auto reply = co_await channel_->unary(std::string(kExport), *std::move(message), to_.call);
     Delivery delivery;
     if (!reply) {
       delivery.result = std::unexpected(std::move(reply).error());
@@ -143,9 +163,10 @@ Result<std::unique_ptr<Exporter>> make_otlp_http(OtlpOptions options, Resource r
   target.path = options.path;
   for (const auto& [name, value] : options.headers) target.headers.set(name, value);
   target.headers.set("content-type", "application/x-protobuf");
+  if (options.gzip) target.headers.set("content-encoding", "gzip");
   target.timeout = options.timeout;
   std::string shown = (options.tls ? "https://" : "http://") + target.authority + target.path;
-  return std::make_unique<OtlpHttp>(std::move(shown), resource, std::move(target));
+  return std::make_unique<OtlpHttp>(std::move(shown), resource, options.gzip, std::move(target));
 }
 
 Result<std::unique_ptr<Exporter>> make_otlp_grpc(OtlpOptions options, Resource resource) {
@@ -155,6 +176,7 @@ Result<std::unique_ptr<Exporter>> make_otlp_grpc(OtlpOptions options, Resource r
                                                        : target.endpoint.address.to_string();
   for (const auto& [name, value] : options.headers) target.call.metadata.set(name, value);
   target.call.timeout = options.timeout;
+  target.call.gzipped = options.gzip;
   std::string shown = target.endpoint.address.to_string();
   return std::make_unique<OtlpGrpc>(std::move(shown), resource, std::move(target));
 }

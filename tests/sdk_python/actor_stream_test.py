@@ -78,6 +78,17 @@ def a_method_is_called_over_the_stream():
 
 
 @test
+def a_call_over_the_stream_belongs_to_the_trace_of_its_caller():
+    app = Streamer(sidecar("streamed-trace"), ["traced"])
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    request = pb.InvokeActorRequest(actor_type="traced", actor_id="1", method="greet")
+    app.api.InvokeActor(request, timeout=20, metadata=(("traceparent", f"00-{trace}-b7ad6b7169203331-01"),))
+    call = app.kinds("invoke_request")[0]
+    assert call.metadata["traceparent"].split("-")[1] == trace, call
+    app.close()
+
+
+@test
 def the_ways_a_method_fails():
     def answer(call):
         if call.method == "missing":

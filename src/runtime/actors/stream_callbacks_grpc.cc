@@ -44,6 +44,31 @@ void set_times(Message& message, const Reminder& reminder) {
   set_data(message, reminder);
 }
 
+using Metadata = google::protobuf::Map<std::string, std::string>;
+
+/// Under the name of the specifications, and as the caller has written it.
+void carry(Metadata& metadata, const net::Headers& from, std::string_view name,
+           std::string_view value) {
+  if (value.empty()) return;
+  for (const auto field : from) {
+    if (net::iequals(field.name, name)) metadata[std::string(field.name)] = value;
+  }
+  metadata[std::string(name)] = value;
+}
+
+/// The turn belongs to the trace of its call, as it does where callbacks are requests of HTTP.
+void carry_trace(Metadata& metadata, const Invocation& call) {
+  const net::Headers& from = call.request.metadata;
+  const bool traced = call.trace != TraceContext();
+  carry(metadata, from, telemetry::kTraceparentHeader,
+        traced ? telemetry::format_traceparent(call.trace)
+               : std::string(from.value(telemetry::kTraceparentHeader)));
+  std::string state = from.joined(telemetry::kTracestateHeader, ",");
+  if (traced && !call.trace.state.empty()) state = call.trace.state;
+  carry(metadata, from, telemetry::kTracestateHeader, state);
+  carry(metadata, from, telemetry::kBaggageHeader, from.joined(telemetry::kBaggageHeader, ","));
+}
+
 std::string invoke_request(const Invocation& call, const std::string& reentrancy_id) {
   pb::SubscribeActorEventsResponseInvokeRequestAlpha1 message;
   message.set_actor_type(call.actor.type);
@@ -55,6 +80,7 @@ std::string invoke_request(const Invocation& call, const std::string& reentrancy
     // The first value of a name counts.
     metadata.insert({std::string(field.name), std::string(field.value)});
   }
+  carry_trace(metadata, call);
   if (!reentrancy_id.empty()) metadata[std::string(kReentrancyHeader)] = reentrancy_id;
   return message.SerializeAsString();
 }

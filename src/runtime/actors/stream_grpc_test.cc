@@ -99,9 +99,10 @@ struct World {
     ended.emplace(std::move(result));
   }
   /// Notes what was answered, or the error.
-  Task<void> call(std::string method) {
-    auto reply = co_await side->actors.stream_callbacks().invoke(invocation("1", method), "");
-    ends[method] = reply ? reply->body.whole : reply.error().message();
+  Task<void> call(std::string method) { return make(invocation("1", std::move(method))); }
+  Task<void> make(InvocationPtr call) {
+    auto reply = co_await side->actors.stream_callbacks().invoke(call, "");
+    ends[call->request.method] = reply ? reply->body.whole : reply.error().message();
     changed.notify_all();
   }
   Task<void> comes(std::string method) {
@@ -153,6 +154,58 @@ TEST(ActorStream, ACallGoesOutWithAnIdAndItsAnswerComesBack) {
   EXPECT_EQ(world.registered, std::vector<std::string>{"cat"});
   EXPECT_EQ(world.unregistered, std::vector<std::string>{"cat"});
   EXPECT_TRUE(*world.ended);
+}
+
+std::map<std::string, std::string> metadata_of_call(net::Headers metadata,
+                                                    std::string_view traceparent,
+                                                    std::string state = "") {
+  std::map<std::string, std::string> seen;
+  World world;
+  world.play([&](World& w) -> Task<void> {
+    co_await w.open();
+    auto call = std::make_shared<Invocation>();
+    call->actor = {"cat", "1"};
+    call->request.method = "m";
+    call->request.metadata = std::move(metadata);
+    call->trace = telemetry::from_headers(traceparent, state);
+    w.scope.spawn(w.make(call));
+    co_await w.stream.comes(2);
+    const auto& request = w.stream.heard[1].invoke_request();
+    seen.insert(request.metadata().begin(), request.metadata().end());
+    w.stream.say(answer(request.id()));
+    co_await w.comes("m");
+  });
+  return seen;
+}
+
+TEST(ActorStream, ACallOnItBelongsToTheTraceOfItsCaller) {
+  using Seen = std::map<std::string, std::string>;
+  constexpr std::string_view kCaller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  constexpr std::string_view kSpan = "00-0af7651916cd43dd8448eb211c80319c-0001020304050607-01";
+  const std::string caller(kCaller);
+  const std::string span(kSpan);
+  // Of HTTP, whose names upstream hands on as they are.
+  EXPECT_EQ(metadata_of_call({{"Traceparent", kCaller},
+                              {"Tracestate", "a=1"},
+                              {"Tracestate", "b=2"},
+                              {"Baggage", "c=3"},
+                              {"Baggage", "d=4"},
+                              {"X-Mine", "1"},
+                              {"X-Mine", "2"}},
+                             kSpan, "a=1,b=2"),
+            (Seen{{"Traceparent", span},
+                  {"traceparent", span},
+                  {"Tracestate", "a=1,b=2"},
+                  {"tracestate", "a=1,b=2"},
+                  {"Baggage", "c=3,d=4"},
+                  {"baggage", "c=3,d=4"},
+                  {"X-Mine", "1"}}));
+  EXPECT_EQ(metadata_of_call({{"traceparent", kCaller}}, kSpan), (Seen{{"traceparent", span}}));
+  EXPECT_EQ(metadata_of_call({}, kSpan), (Seen{{"traceparent", span}}));
+  // Without tracing the caller's own goes on.
+  EXPECT_EQ(metadata_of_call({{"traceparent", kCaller}, {"tracestate", "a=1"}}, ""),
+            (Seen{{"traceparent", caller}, {"tracestate", "a=1"}}));
+  EXPECT_EQ(metadata_of_call({}, ""), Seen());
 }
 
 TEST(ActorStream, WhatCannotBeReadEndsItAndNoCallWaitsOn) {

@@ -11,6 +11,7 @@ thread_local std::size_t loop_bytes = 0;
 Backlog::~Backlog() { OUT_ASSERT(bytes_ == 0 && answers_ == 0); }
 
 void Backlog::count(std::size_t before, std::size_t now) noexcept {
+  if (bytes_ == 0) taken();
   if (before == 0) ++answers_;
   if (now == 0) --answers_;
   bytes_ += now - before;
@@ -24,7 +25,15 @@ void Backlog::Part::set(std::size_t bytes) noexcept {
   bytes_ = bytes;
 }
 
-bool Backlog::loop_full() noexcept { return loop_bytes >= kLoopFullBytes; }
-bool Backlog::loop_at_ease() noexcept { return loop_bytes < kLoopFullBytes / 4; }
+bool Backlog::hopeless() const noexcept {
+  if (!full() || loop_bytes < kLoopFullBytes) return false;
+  return loop_bytes >= kLoopBytesMax || loop_->now() - taken_at_ >= kPatience;
+}
+
+int Backlog::allowance() const noexcept {
+  constexpr int kMany = 16;
+  if (loop_bytes < kLoopFullBytes / 4) return kMany;
+  return loop_bytes < kLoopFullBytes ? 1 : 0;
+}
 
 }  // namespace outrigger::net::http

@@ -18,8 +18,13 @@ class Backlog {
   /// up.
   static constexpr std::size_t kFullBytes = 8 << 20;
   static constexpr std::size_t kFullAnswers = 8;
-  /// From so much on in all connections of a loop, those that are full are given nothing more.
+  /// From so much on in all connections of a loop, those that are full and whose clients take
+  /// nothing are given nothing more,
   static constexpr std::size_t kLoopFullBytes = 128 << 20;
+  /// and from so much on none that is full.
+  static constexpr std::size_t kLoopBytesMax = 256 << 20;
+  /// Who has taken nothing for so long takes nothing.
+  static constexpr Duration kPatience = std::chrono::seconds(2);
   /// What a stream costs beside its answer's body (measured).
   static constexpr std::size_t kStreamBytes = 12 * 1024;
 
@@ -47,15 +52,20 @@ class Backlog {
   [[nodiscard]] bool full() const noexcept {
     return bytes_ >= kFullBytes && answers_ >= kFullAnswers;
   }
-  [[nodiscard]] static bool loop_full() noexcept;
-  /// Below a quarter of that.
-  [[nodiscard]] static bool loop_at_ease() noexcept;
+  /// The client has taken something.
+  void taken() noexcept { taken_at_ = loop_->now(); }
+  /// Full, and there is no room for more of this client's: what asks for it may be refused, and its
+  /// answers dropped.
+  [[nodiscard]] bool hopeless() const noexcept;
+  /// How many more requests may be answered now although it is full.
+  [[nodiscard]] int allowance() const noexcept;
 
  private:
   void count(std::size_t before, std::size_t now) noexcept;
   const Loop* loop_ = &Loop::current();
   std::size_t bytes_ = 0;
   std::size_t answers_ = 0;
+  TimePoint taken_at_{};
 };
 
 }  // namespace outrigger::net::http

@@ -23,16 +23,23 @@ Task<void> count_whole_answers() {
   EXPECT_TRUE(backlog.full());
   small.set(0);
   EXPECT_FALSE(backlog.full());
+  EXPECT_GT(backlog.allowance(), 0);
+  small.set(1);
   Backlog other;
   EXPECT_FALSE(other.full());
   Backlog::Part huge;
   huge.belongs_to(other);
   huge.set(Backlog::kLoopFullBytes);
-  EXPECT_TRUE(Backlog::loop_full());
+  EXPECT_EQ(backlog.allowance(), 0);
+  EXPECT_FALSE(backlog.hopeless()) << "its client may have taken something just now";
+  huge.set(Backlog::kLoopBytesMax);
+  EXPECT_TRUE(backlog.hopeless());
+  EXPECT_FALSE(other.hopeless()) << "one answer is always taken";
+  small.set(0);
+  EXPECT_FALSE(backlog.hopeless());
   parts.clear();
   huge.set(0);
-  EXPECT_FALSE(Backlog::loop_full());
-  EXPECT_TRUE(Backlog::loop_at_ease());
+  EXPECT_GT(backlog.allowance(), 1);
   co_return;
 }
 

@@ -17,15 +17,18 @@ constexpr auto kGoawayNotice = std::chrono::milliseconds(100);
 constexpr auto kRequestEndWait = std::chrono::milliseconds(50);
 // A client may ping too often so many times before it is told to stop (grpc-go: 2).
 constexpr int kPingStrikesMax = 2;
+// Requests of a connection that run at the same time before further ones wait for one of them to
+// end: how much they will be answered is not known. As they may be waiting for what comes next,
+// those are given to their handlers all the same, only not all at once.
+constexpr int kRunningMax = 256;
+constexpr auto kWaitForOthers = std::chrono::milliseconds(10);
+constexpr int kGivenBesideOthers = 32;
 // While a client leaves its answers unread some of its requests are answered all the same from time
-// to time (one, if the loop has not much room): what it waits for before it reads may be that
-// answer.
+// to time, for the same reason.
 constexpr auto kWaitForRoom = std::chrono::milliseconds(100);
-constexpr int kGivenWithoutRoom = 16;
-// Requests that may wait for that; more are refused, which tells clients to try again.
+// Requests that may wait for that once there is no hope of room; more are refused at once, which
+// tells clients to try again.
 constexpr std::size_t kWaitForRoomMax = 1000;
-// How many that have waited are given to their handlers at once: their answers come later.
-constexpr int kGivenAtOnce = 32;
 constexpr auto kBetweenWarnings = std::chrono::minutes(1);
 
 const Logger log("dapr.net.http");
@@ -166,6 +169,7 @@ class Http2Server final : public Protocol, http2::Handler {
   Host& host() noexcept { return host_; }
   Scope& scope() noexcept { return scope_; }
   Backlog& backlog() noexcept { return backlog_; }
+  void count_running(int change) noexcept { running_ += change; }
   void flush() {
     sent_since_ping_ = true;
     writer_.request();
@@ -184,33 +188,34 @@ class Http2Server final : public Protocol, http2::Handler {
   }
 
  private:
-  // Gives the request to its handler, or lets it wait until the client has taken answers.
+  // Gives the request to its handler, or lets it wait.
   void give(Exchange* exchange) {
-    if (waiting_.empty() && !backlog_.full()) return exchange->dispatch();
-    if (waiting_.size() >= kWaitForRoomMax) return exchange->refuse();
+    if (waiting_.empty() && has_room()) return exchange->dispatch();
+    if (waiting_.size() >= kWaitForRoomMax && backlog_.hopeless()) return exchange->refuse();
     waiting_.push_back(exchange);
-    if (!room_timer_.running()) room_timer_.start(kWaitForRoom);
+    if (!room_timer_.running()) arm_room_timer();
   }
+  [[nodiscard]] bool has_room() const noexcept {
+    return running_ < kRunningMax && !backlog_.full();
+  }
+  void arm_room_timer() { room_timer_.start(backlog_.full() ? kWaitForRoom : kWaitForOthers); }
   Exchange& next_waiting() {
     Exchange* exchange = waiting_.front();
     waiting_.pop_front();
     return *exchange;
   }
   void give_while_room() {
-    for (int i = 0; i < kGivenAtOnce && !waiting_.empty() && !backlog_.full(); ++i) {
-      next_waiting().dispatch();
-    }
+    while (!waiting_.empty() && has_room()) next_waiting().dispatch();
   }
   void on_waited() {
     give_while_room();
-    if (backlog_.full() && Backlog::loop_full() && !waiting_.empty()) {
-      next_waiting().refuse();
+    if (backlog_.hopeless()) {
+      while (!waiting_.empty()) next_waiting().refuse();
     } else {
-      const int given = Backlog::loop_at_ease() ? kGivenWithoutRoom : 1;
+      const int given = backlog_.full() ? backlog_.allowance() : kGivenBesideOthers;
       for (int i = 0; i < given && !waiting_.empty(); ++i) next_waiting().dispatch();
     }
-    writer_.request();
-    if (!waiting_.empty()) room_timer_.start(kWaitForRoom);
+    if (!waiting_.empty()) arm_room_timer();
   }
 
   // http2::Handler
@@ -260,6 +265,7 @@ class Http2Server final : public Protocol, http2::Handler {
 
   void after_write() {
     if (over_) return;
+    if (std::exchange(data_sent_, session_.data_sent()) != session_.data_sent()) backlog_.taken();
     give_while_room();
     if (failed_ || session_.done()) host_.close(true);
   }
@@ -305,6 +311,8 @@ class Http2Server final : public Protocol, http2::Handler {
   TimePoint heard_ = Loop::current().now();
   TimePoint idle_since_ = Loop::current().now();
   TimePoint last_ping_;
+  std::uint64_t data_sent_ = 0;
+  int running_ = 0;
   int ping_strikes_ = 0;
   bool sent_since_ping_ = false;
   bool ping_waiting_ = false;
@@ -358,12 +366,14 @@ void Exchange::dispatch() {
   }
   is_head_ = request_.method == "HEAD";
   running_ = true;
+  server_.count_running(1);
   server_.scope().spawn(answer(std::move(request_)), cancellation_);
 }
 
 Task<void> Exchange::answer(Request request) {
   auto response = co_await handle_safely(server_.host().handler(), std::move(request));
   running_ = false;
+  server_.count_running(-1);
   if (stream_ != nullptr) {
     respond(std::move(response));
   } else if (response.body.stream) {
@@ -388,7 +398,7 @@ void Exchange::respond(Response response) {
 
 void Exchange::send_response(Response response) {
   if (!response.body.is_stream()) {
-    if (server_.backlog().full() && Backlog::loop_full()) return drop(response.body.whole.size());
+    if (server_.backlog().hopeless()) return drop(response.body.whole.size());
     unread_.belongs_to(server_.backlog());
     unread_.set(response.body.whole.size() + Backlog::kStreamBytes);
   }

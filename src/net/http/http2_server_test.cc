@@ -358,15 +358,29 @@ TEST(Http2Server, AClientThatReadsNothingIsAnsweredNoMore) {
   EXPECT_TRUE(miser.ended({41}));
 }
 
+TEST(Http2Server, RequestsThatTakeLongRunAllAtTheSameTimeHoweverManyTheyAre) {
+  Served served(with({}));
+  Miser miser(served.port);
+  miser.get("/wait", 700);
+  while (served.waiting < 700) std::this_thread::yield();
+  served.release();
+  std::set<std::uint32_t> all;
+  for (std::uint32_t stream = 1; stream < 1400; stream += 2) {
+    miser.open_window(stream);
+    all.insert(stream);
+  }
+  EXPECT_TRUE(miser.ended(std::move(all)));
+}
+
 TEST(Http2Server, AnswersForWhichThereIsNoRoomAreDropped) {
   Served served(with({}));
   Miser miser(served.port);
-  miser.get("/late/17000000", 12);
-  while (served.waiting < 12) std::this_thread::yield();
+  miser.get("/late/17000000", 20);
+  while (served.waiting < 20) std::this_thread::yield();
   served.release();
   EXPECT_TRUE(miser.reset(ErrorCode::enhance_your_calm, 4));
-  for (std::uint32_t stream = 1; stream < 24; stream += 2) miser.open_window(stream);
-  EXPECT_TRUE(miser.ended({1, 3, 5, 7, 9, 11, 13, 15}));
+  for (std::uint32_t stream = 1; stream < 40; stream += 2) miser.open_window(stream);
+  EXPECT_TRUE(miser.ended({1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31}));
   for (const auto& [stream, bytes] : miser.bytes) EXPECT_EQ(bytes, 17'000'000U) << stream;
 }
 

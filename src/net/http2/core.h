@@ -129,6 +129,7 @@ class Core {
   std::size_t open = 0;
   std::size_t unconsumed = 0;
   std::uint64_t pings = 0;
+  std::uint64_t data_sent = 0;
 
  private:
   void queue_settings();

@@ -167,6 +167,7 @@ int on_send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* hea
     stream->bytes_sent += bytes;
   }
   OUT_ASSERT(out.size() - before == bytes);
+  core.data_sent += bytes;
   // Written as a whole; nghttp2 only stops behind it.
   return out.size() >= core.out_full ? NGHTTP2_ERR_PAUSE : 0;
 }

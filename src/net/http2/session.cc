@@ -112,6 +112,7 @@ std::uint32_t Session::peer_concurrent_streams_max() const noexcept {
 }
 
 std::uint64_t Session::pings_received() const noexcept { return core_->pings; }
+std::uint64_t Session::data_sent() const noexcept { return core_->data_sent; }
 std::size_t Session::unconsumed_bytes() const noexcept { return core_->unconsumed; }
 
 }  // namespace outrigger::net::http2

@@ -85,6 +85,8 @@ class Session {
   [[nodiscard]] std::uint32_t peer_concurrent_streams_max() const noexcept;
   /// Pings received, answers not included.
   [[nodiscard]] std::uint64_t pings_received() const noexcept;
+  /// DATA payload that pull() has given out so far.
+  [[nodiscard]] std::uint64_t data_sent() const noexcept;
   /// DATA payload of open streams that was delivered and not consumed yet.
   [[nodiscard]] std::size_t unconsumed_bytes() const noexcept;
 

@@ -1,22 +1,15 @@
 #include "runtime/sidecar/blocks.h"
 
-#include "base/build_info.h"
-#include "base/duration.h"
-#include "base/json.h"
 #include "base/log.h"
-#include "base/strings.h"
 #include "components/pubsub/registry.h"
 #include "components/secretstores/registry.h"
 #include "components/state/registry.h"
-#include "runtime/app/counted.h"
+#include "runtime/sidecar/app_config.h"
 
 namespace outrigger::runtime {
 namespace {
 
 const Logger log("dapr.runtime");
-
-constexpr const char* kAppConfigPath = "/dapr/config";
-constexpr std::size_t kAppConfigBytesMax = 4U << 20;
 
 /// What becomes of components, as metrics.
 class LoadMetrics final : public processor::LoadObserver {
@@ -43,60 +36,13 @@ processor::Processor::Settings processor_settings(const Settings& settings) {
   return processor;
 }
 
-template <class Service, class Get>
-std::vector<Service*> services_of(const std::vector<std::unique_ptr<Worker>>& workers, Get get) {
+/// One of each loop: services_of(workers, &Worker::state).
+template <class Service>
+std::vector<Service*> services_of(const std::vector<std::unique_ptr<Worker>>& workers,
+                                  Service& (Worker::*get)() noexcept) {
   std::vector<Service*> all;
-  for (const auto& worker : workers) all.push_back(&get(*worker));
+  for (const auto& worker : workers) all.push_back(&(worker.get()->*get)());
   return all;
-}
-
-metadata::AppFacts app_facts(const options::App& app) {
-  metadata::AppFacts facts;
-  facts.port = app.port;
-  facts.protocol = to_string(app.protocol);
-  facts.channel_address = app.address;
-  facts.concurrency_max = app.concurrency_max;
-  if (!app.health_check) return facts;
-  metadata::AppFacts::Health health;
-  if (options::is_http(app.protocol)) health.path = app.health_check->path;
-  health.interval = format_duration(app.health_check->interval);
-  health.timeout = format_duration(app.health_check->timeout);
-  health.threshold = app.health_check->threshold;
-  facts.health = std::move(health);
-  return facts;
-}
-
-metadata::SubscriptionFacts subscription_facts(const pubsub::Subscription& subscription) {
-  using Type = metadata::SubscriptionFacts::Type;
-  metadata::SubscriptionFacts facts;
-  facts.pubsub_name = subscription.pubsub_name;
-  facts.topic = subscription.topic;
-  facts.dead_letter_topic = subscription.dead_letter_topic;
-  facts.metadata.insert(subscription.metadata.begin(), subscription.metadata.end());
-  for (const pubsub::Rule& rule : subscription.rules) {
-    facts.rules.push_back({rule.match ? std::string(rule.match->source()) : "", rule.path});
-  }
-  switch (subscription.origin) {
-    case pubsub::SubscriptionOrigin::declarative: facts.type = Type::declarative; break;
-    case pubsub::SubscriptionOrigin::programmatic: facts.type = Type::programmatic; break;
-    case pubsub::SubscriptionOrigin::streaming: facts.type = Type::streaming; break;
-  }
-  return facts;
-}
-
-metadata::ActorFacts actor_facts(const actors::Host::Status& status) {
-  using From = actors::Host::Status::Runtime;
-  using To = metadata::ActorFacts::Runtime;
-  metadata::ActorFacts facts;
-  switch (status.runtime) {
-    case From::initializing: facts.runtime = To::initializing; break;
-    case From::disabled: facts.runtime = To::disabled; break;
-    case From::running: facts.runtime = To::running; break;
-  }
-  facts.host_ready = status.host_ready;
-  facts.placement = status.placement;
-  for (const auto& one : status.active) facts.active.push_back({one.type, one.actors});
-  return facts;
 }
 
 }  // namespace
@@ -118,11 +64,8 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
   secrets.app_id = identity.app_id;
   secrets.app_namespace = identity.app_namespace;
   secrets.kinds = secret_kinds_;
-  secrets_ = std::make_unique<secrets::Loader>(
-      loops,
-      services_of<secrets::Service>(workers,
-                                    [](Worker& w) -> secrets::Service& { return w.secrets(); }),
-      std::move(secrets));
+  secrets_ = std::make_unique<secrets::Loader>(loops, services_of(workers, &Worker::secrets),
+                                               std::move(secrets));
   make_state_loader();
   make_pubsub_loader();
   make_middleware_loader();
@@ -137,9 +80,7 @@ Blocks::Blocks(Loops& loops, Shared& shared, const std::vector<std::unique_ptr<W
 void Blocks::make_middleware_loader() {
   const Identity& identity = shared_.settings.identity;
   middleware_ = std::make_unique<middleware::Loader>(
-      loops_,
-      services_of<middleware::Store>(
-          workers_, [](Worker& w) -> middleware::Store& { return w.middlewares(); }),
+      loops_, services_of(workers_, &Worker::middlewares),
       middleware::Loader::Settings{.app_id = identity.app_id,
                                    .app_namespace = identity.app_namespace});
 }
@@ -167,35 +108,27 @@ void Blocks::make_state_loader() {
   state.on_opened = [this](const resources::Component& component) {
     if (state_->actor_store() == component.name) ++actor_store_opened_;
   };
-  state_ = std::make_unique<state::Loader>(
-      loops_,
-      services_of<state::Service>(workers_, [](Worker& w) -> state::Service& { return w.state(); }),
-      std::move(state));
+  state_ = std::make_unique<state::Loader>(loops_, services_of(workers_, &Worker::state),
+                                           std::move(state));
 }
 
 void Blocks::make_pubsub_loader() {
   const Identity& identity = shared_.settings.identity;
-  pubsub::SubscriptionManager::Options manager{
-      loops_,
-      services_of<pubsub::Subscriber>(
-          workers_, [](Worker& w) -> pubsub::Subscriber& { return w.subscriber(); }),
-      identity.app_id,
-      !shared_.settings.options.app.skip_subscribe_call,
-      {}};
+  pubsub::SubscriptionManager::Options manager{loops_,
+                                               services_of(workers_, &Worker::subscriber),
+                                               identity.app_id,
+                                               !shared_.settings.options.app.skip_subscribe_call,
+                                               {}};
   subscriptions_ = std::make_unique<pubsub::SubscriptionManager>(std::move(manager));
-  pubsub::OutboxReaders::Options readers{
-      loops_, services_of<pubsub::Outbox>(workers_,
-                                          [](Worker& w) -> pubsub::Outbox& { return w.outbox(); })};
+  pubsub::OutboxReaders::Options readers{loops_, services_of(workers_, &Worker::outbox)};
   outbox_readers_ = std::make_unique<pubsub::OutboxReaders>(std::move(readers));
-  pubsub::Loader::Options pubsub{
-      loops_,
-      broker_kinds_,
-      services_of<pubsub::Service>(workers_,
-                                   [](Worker& w) -> pubsub::Service& { return w.pubsub(); }),
-      *subscriptions_,
-      outbox_readers_.get(),
-      identity.app_id,
-      identity.app_namespace};
+  pubsub::Loader::Options pubsub{loops_,
+                                 broker_kinds_,
+                                 services_of(workers_, &Worker::pubsub),
+                                 *subscriptions_,
+                                 outbox_readers_.get(),
+                                 identity.app_id,
+                                 identity.app_namespace};
   pubsub_ = std::make_unique<pubsub::Loader>(std::move(pubsub));
 }
 
@@ -206,10 +139,7 @@ void Blocks::make_schedulers() {
   settings.ready = &shared_.ready;
   settings.tls = control_plane_tls(shared_, "dapr-scheduler");
   schedulers_ = std::make_unique<scheduler::Cluster>(
-      loops_,
-      services_of<scheduler::Service>(
-          workers_, [](Worker& w) -> scheduler::Service& { return w.scheduler(); }),
-      std::move(settings));
+      loops_, services_of(workers_, &Worker::scheduler), std::move(settings));
 }
 
 void Blocks::make_actors() {
@@ -238,16 +168,10 @@ void Blocks::make_actors() {
       shared_.actor_metrics.report_to_placement_failed(to_string(failure->code()));
     };
     placement_ = std::make_unique<placement::Client>(
-        std::move(options), loops_,
-        services_of<placement::Service>(
-            workers_, [](Worker& w) -> placement::Service& { return w.placement(); }),
-        shared_.ready);
+        std::move(options), loops_, services_of(workers_, &Worker::placement), shared_.ready);
   }
-  actors_ = std::make_unique<actors::Host>(
-      loops_,
-      services_of<actors::Service>(workers_,
-                                   [](Worker& w) -> actors::Service& { return w.actors(); }),
-      placement_.get(), actors::Host::Settings{round});
+  actors_ = std::make_unique<actors::Host>(loops_, services_of(workers_, &Worker::actors),
+                                           placement_.get(), actors::Host::Settings{round});
 }
 
 Blocks::~Blocks() = default;
@@ -302,42 +226,6 @@ Task<void> Blocks::load_endpoints() {
   co_await on_workers(std::move(set));
 }
 
-// What the application says here is about its actors.
-Task<void> Blocks::ask_app_config() {
-  app::Channel* app = workers_[0]->app();
-  if (app == nullptr || app->is_grpc()) co_return;
-  if (shared_.settings.options.app.skip_config_call) {
-    log.warn(
-        "Skipping programmatic dapr configuration loading (see 'disable-init-endpoints' "
-        "flag/annotation)");
-    co_return;
-  }
-  net::Request request;
-  request.method = "GET";
-  request.target = kAppConfigPath;
-  request.headers.add("Content-Type", "application/json");
-  request.headers.add("Dapr-App-Id", shared_.settings.identity.app_id);
-  auto response = co_await app::http_counted(*app, kAppConfigPath, std::move(request));
-  if (!response) {
-    log.warn("failed to load the application's configuration: ", response.error());
-    co_return;
-  }
-  auto body = co_await response->body.read_all(kAppConfigBytesMax);
-  if (response->status != 200) co_return;
-  if (!body || body->empty()) co_return;
-  auto config = actors::parse_app_config(*body);
-  if (!config) {
-    // As upstream, which says nothing: it then hosts no actors.
-    log.warn("the application's answer to GET /dapr/config: ", config.error());
-    co_return;
-  }
-  app_config_ = *std::move(config);
-  log.info("Application configuration loaded");
-  if (app_config_.has_reminder_partitions) {
-    log.warn("remindersStoragePartitions is deprecated and will be removed in future versions");
-  }
-}
-
 Task<void> Blocks::app_changed(bool healthy) {
   if (!healthy) {
     schedulers_->set_app_ready(false);
@@ -345,7 +233,10 @@ Task<void> Blocks::app_changed(bool healthy) {
     co_await subscriptions_->app_unhealthy();
     co_return;
   }
-  if (!std::exchange(app_config_asked_, true)) co_await ask_app_config();
+  app::Channel* const app = workers_[0]->app();
+  if (app != nullptr && !std::exchange(app_config_asked_, true)) {
+    app_config_ = co_await ask_app_config(*app, shared_.settings);
+  }
   auto started = co_await subscriptions_->app_healthy();
   if (!started) log.warn("failed to subscribe to topics: ", started.error());
   outbox_read_ = true;
@@ -372,47 +263,6 @@ Task<void> Blocks::stop_work(Duration grace) {
 Task<void> Blocks::close() {
   co_await schedulers_->close();
   co_await processor_.close();
-}
-
-// The facts are made when they are asked for.
-Task<void> Blocks::refresh_facts() {
-  std::move_only_function<Task<Result<>>()> make = [this] { return published(*this); };
-  [[maybe_unused]] auto done = co_await call_on<void>(loops_[0], std::move(make));
-}
-
-Task<Result<>> Blocks::published(Blocks& blocks) {
-  co_await blocks.publish_facts();
-  co_return Result<>();
-}
-
-Task<void> Blocks::publish_facts() {
-  const Settings& settings = shared_.settings;
-  auto facts = std::make_shared<metadata::Facts>();
-  facts->app_id = settings.identity.app_id;
-  facts->runtime_version = build_version();
-  facts->enabled_features = settings.configuration.enabled_features();
-  for (const processor::LoadedComponent& component : processor_.loaded()) {
-    facts->components.push_back(
-        {component.spec.name, component.spec.type, component.spec.version, component.capabilities});
-  }
-  const auto subscriptions = co_await subscriptions_->list();
-  for (const auto& subscription : subscriptions) {
-    facts->subscriptions.push_back(subscription_facts(*subscription));
-  }
-  for (const auto& endpoint : settings.resources.http_endpoints) {
-    facts->http_endpoints.push_back(endpoint.name);
-  }
-  for (const auto& resiliency : settings.resources.resiliencies) {
-    facts->resiliencies.push_back(resiliency.name);
-  }
-  for (auto& breaker : shared_.policies.breakers()) {
-    facts->breakers.push_back({std::move(breaker.target), std::move(breaker.key),
-                               std::string(resiliency::to_string(breaker.state))});
-  }
-  facts->app = app_facts(settings.options.app);
-  facts->scheduler_addresses = schedulers_->connected_addresses();
-  facts->actors = actor_facts(co_await actors_->status());
-  shared_.metadata.publish(std::move(facts));
 }
 
 }  // namespace outrigger::runtime

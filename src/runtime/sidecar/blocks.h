@@ -73,7 +73,6 @@ class Blocks final : public reload::Target {
   void make_schedulers();
   void make_actors();
   Task<void> load_endpoints();
-  Task<void> ask_app_config();
   Task<void> publish_facts();
   /// publish_facts() from any loop.
   Task<void> refresh_facts();

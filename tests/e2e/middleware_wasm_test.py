@@ -1,5 +1,8 @@
 """A guest in WebAssembly before the application, put together here byte by byte."""
 
+import concurrent.futures
+import threading
+
 from middleware_test import handlers, sidecar
 from support.app import App
 from support.daprd import component, configuration
@@ -106,3 +109,21 @@ def a_guest_that_never_ends_holds_nobody_else_up():
     reply = daprd.post("/v1.0/invoke/endless-shop/method/seen", body=b"body")
     assert reply.status == 500 and "too long" in reply.text, reply
     assert app.received("/seen") == [] and daprd.get("/v1.0/healthz").status == 204
+
+
+@test
+def an_app_calls_back_through_the_pipeline_in_which_others_wait():
+    # More at once than guests may compute (64 a loop), and each of them waits for a call of its own.
+    callers = 160
+    app, all_there = App(), threading.Barrier(callers)
+
+    def outer(_):
+        all_there.wait(60)
+        return daprd.get("/v1.0/invoke/crowded-shop/method/inner").status
+    app.on("/outer", outer)
+    app.on("/inner", 204)
+    daprd = with_guest("crowded-shop", app, Guest().file(GO_ON))
+    with concurrent.futures.ThreadPoolExecutor(callers) as pool:
+        calls = [pool.submit(daprd.get, "/v1.0/invoke/crowded-shop/method/outer") for _ in range(callers)]
+        statuses = {call.result().status for call in calls}
+    assert statuses == {204}, statuses

@@ -49,6 +49,8 @@ class Guest final : private wasm::Resolver {
   /// After the next handler has answered. `failed`: it could not.
   Result<> handle_response(Exchange& exchange, std::uint32_t context, bool failed);
 
+  /// What it takes by now.
+  [[nodiscard]] std::size_t bytes() const noexcept { return instance_->bytes(); }
   [[nodiscard]] bool wants(Feature feature) const noexcept { return (features_ & feature) != 0; }
   /// Whether it may look at the bodies of requests.
   [[nodiscard]] static bool reads_bodies(const wasm::Module& module) noexcept;

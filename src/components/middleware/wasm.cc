@@ -4,6 +4,7 @@
 #include "components/middleware/guest_code.h"
 #include "components/middleware/http_wasm.h"
 #include "components/middleware/middleware.h"
+#include "components/middleware/room.h"
 
 namespace outrigger::components::middleware {
 namespace {
@@ -16,8 +17,13 @@ const Logger log("dapr.contrib");
 
 // The end of the process waits for guests that run.
 constexpr Duration kTimeoutMax = 1min;
-// Guests of one loop that work at the same time; others wait for them.
+// Guests of one loop that compute, or are about to; others wait for them. None of these waits for
+// anything else, and each ends within its timeout.
 constexpr std::size_t kGuestsMax = 64;
+// Bodies of one loop that are being read for guests.
+constexpr std::size_t kReadersMax = 64;
+// What a call takes beside its guest's memory: headers, and what the runtime has for it.
+constexpr std::size_t kCallBytes = 64U << 10;
 // Of a body that a guest sees.
 constexpr std::size_t kBodyBytesMax = 32U << 20;
 constexpr std::int64_t kPageBytes = 65'536;
@@ -27,13 +33,19 @@ struct Fields {
   std::string url, guest_config;
   bool strict_sandbox = false;
   ByteSize memory_limit{std::int64_t{64} << 20};
+  ByteSize waiting_memory_limit{std::int64_t{512} << 20};
   std::chrono::nanoseconds timeout = 5s;
+
+  [[nodiscard]] Duration timeout_max() const {
+    return std::chrono::duration_cast<Duration>(timeout);
+  }
 };
 constexpr Field<Fields> kFields[] = {
     {{.name = "url"}, &Fields::url},
     {{.name = "guestConfig"}, &Fields::guest_config},
     {{.name = "strictSandbox"}, &Fields::strict_sandbox},
     {{.name = "memoryLimit"}, &Fields::memory_limit},
+    {{.name = "waitingMemoryLimit"}, &Fields::waiting_memory_limit},
     {{.name = "timeout"}, &Fields::timeout},
 };
 
@@ -42,6 +54,7 @@ struct Job {
   std::unique_ptr<Guest> guest;
   Exchange exchange;
   std::uint32_t context = 0;
+  std::size_t bytes = 0;  // That it has taken of the room.
 };
 using JobPtr = std::shared_ptr<Job>;
 
@@ -58,12 +71,16 @@ class Wasm final : public Middleware {
  public:
   Wasm(Fields fields, std::shared_ptr<const http_wasm::Options> options,
        std::shared_ptr<GuestCode> code)
-      : fields_(std::move(fields)), options_(std::move(options)), code_(std::move(code)) {}
+      : fields_(std::move(fields)),
+        options_(std::move(options)),
+        code_(std::move(code)),
+        room_(static_cast<std::size_t>(fields_.waiting_memory_limit.bytes)) {}
 
   Task<Result<>> init() override {
     OUT_CO_TRY(module_, co_await GuestCode::load(code_, fields_.url));
     // One at once: what is wrong with it is told now.
     OUT_CO_TRY(auto guest, co_await make());
+    new_guest_bytes_ = guest->bytes();
     idle_.push_back(std::move(guest));
     co_return Result<>();
   }
@@ -73,12 +90,20 @@ class Wasm final : public Middleware {
   }
 
   Task<net::Response> handle(net::Request request, Next next) override {
-    const auto place = co_await places_.acquire();
-    if (!place) co_return refusal(503);
+    if (Guest::reads_bodies(*module_)) {
+      const auto status = co_await read_body(&request.body, &requests_read_);
+      if (status) co_return refusal(*status);
+      std::string text = std::move(request.body.whole);
+      request.body = std::move(text);
+    }
     auto job = std::make_shared<Job>();
+    const std::size_t bytes = kCallBytes + new_guest_bytes_ + request.body.whole.size();
+    const auto room = co_await with_timeout(room_.take(bytes), fields_.timeout_max());
+    if (!room) co_return refusal(503);
+    job->bytes = bytes;
     auto response = co_await handled(job, std::move(request), std::move(next));
-    if (job->guest != nullptr) idle_.push_back(std::move(job->guest));
-    places_.release();
+    if (job->guest != nullptr) keep(std::move(job->guest));
+    room_.give(job->bytes);
     co_return response;
   }
 
@@ -116,37 +141,80 @@ class Wasm final : public Middleware {
     return true;
   }
 
-  Task<net::Response> handled(JobPtr job, net::Request request, Next next) {
-    if (idle_.empty()) {
+  /// The status to refuse with, if it cannot be had.
+  Task<std::optional<int>> read_body(net::Body* body, Semaphore* readers) {
+    if (!body->is_stream()) {
+      co_return body->whole.size() > kBodyBytesMax ? std::optional(413) : std::nullopt;
+    }
+    const auto place = co_await with_timeout(readers->acquire(), fields_.timeout_max());
+    if (!place) co_return 503;
+    auto whole = co_await body->read_all(kBodyBytesMax);
+    readers->release();
+    if (!whole) co_return 413;
+    body->whole = *std::move(whole);
+    body->stream = nullptr;
+    co_return std::nullopt;
+  }
+  void keep(std::unique_ptr<Guest> guest) {
+    if (idle_.size() < kGuestsMax) idle_.push_back(std::move(guest));
+  }
+
+  /// One step of the job's guest. While it computes it has one of the places, and no longer.
+  template <class T>
+  Task<Result<T>> compute(JobPtr job, Result<T> (*step)(Job& job)) {
+    OUT_CO_CHECK(co_await places_.acquire());
+    auto result = co_await compute_here(job, step);
+    places_.release();
+    co_return result;
+  }
+  template <class T>
+  Task<Result<T>> compute_here(JobPtr job, Result<T> (*step)(Job& job)) {
+    if (job->guest == nullptr && idle_.empty()) {
       auto made = co_await make();
       if (!made) {
         log.error(made.error());
-        co_return refusal(500);
+        co_return fail(Code::internal, "Internal Server Error");
       }
-      idle_.push_back(*std::move(made));
+      job->guest = *std::move(made);
+    } else if (job->guest == nullptr) {
+      job->guest = std::move(idle_.back());
+      idle_.pop_back();
     }
-    job->guest = std::move(idle_.back());
-    idle_.pop_back();
+    auto result = co_await run<T>(job, step);
+    co_return result;
+  }
+
+  Task<net::Response> handled(JobPtr job, net::Request request, Next next) {
     Exchange& exchange = job->exchange;
     if (request.peer != nullptr) exchange.source_address = request.peer->address;
     const net::Peer* const peer = request.peer;
-    if (Guest::reads_bodies(*module_)) {
-      auto body = co_await request.body.read_all(kBodyBytesMax);
-      if (!body) co_return refusal(413);
-      request.body = *std::move(body);
-    }
     exchange.request = std::move(request);
     // Not on another thread.
     auto stream = std::move(exchange.request.body.stream);
-    const auto goes_on = co_await run<bool>(job, &ask);
+    const auto goes_on = co_await compute<bool>(job, &ask);
     if (!goes_on) {
       const bool busy = goes_on.error().code() == Code::resource_exhausted;
       co_return refusal(busy ? 503 : 500, goes_on.error().message());
     }
     if (!*goes_on) co_return answer_of(job->exchange);
+    if (!has_room(*job)) co_return without_answer(job, 503);
     job->exchange.request.peer = peer;
     auto response = co_await passed_on(job, std::move(stream), std::move(next));
     co_return response;
+  }
+
+  /// The guest is used no more: it waits for an answer that it does not get.
+  static net::Response without_answer(const JobPtr& job, int status) {
+    job->guest.reset();
+    return refusal(status);
+  }
+
+  /// Whether it may wait with as much as its guest has now, which may have grown.
+  bool has_room(Job& job) {
+    const std::size_t more = job.guest->bytes() - std::min(job.guest->bytes(), new_guest_bytes_);
+    if (!room_.take_more(more)) return false;
+    job.bytes += more;
+    return true;
   }
 
   static net::Response answer_of(Exchange& exchange) {
@@ -155,7 +223,7 @@ class Wasm final : public Middleware {
   }
 
   /// Through the next handler, and back through the guest.
-  static Task<net::Response> passed_on(JobPtr job, std::shared_ptr<net::Pipe> stream, Next next) {
+  Task<net::Response> passed_on(JobPtr job, std::shared_ptr<net::Pipe> stream, Next next) {
     Exchange& before = job->exchange;
     const bool kept = job->guest->wants(http_wasm::buffer_request);
     std::string body = std::move(before.request.body.whole);
@@ -182,10 +250,9 @@ class Wasm final : public Middleware {
     const bool buffers = job->guest->wants(http_wasm::buffer_response);
     // What the guest has written before stands before what comes now.
     if (buffers || began) {
-      auto rest = co_await response.body.read_all(kBodyBytesMax);
-      if (!rest) co_return refusal(502);
-      response.body.whole = std::move(given.body.whole) + *rest;
-      response.body.stream = nullptr;
+      const auto status = co_await read_body(&response.body, &answers_read_);
+      if (status) co_return without_answer(job, *status == 503 ? 503 : 502);
+      response.body.whole.insert(0, given.body.whole);
       response.content_length.reset();
       response.headers.remove("content-length");
     }
@@ -193,10 +260,10 @@ class Wasm final : public Middleware {
     Exchange& after = job->exchange;
     auto stream_back = std::move(response.body.stream);
     after.response = std::move(response);
-    const auto told = co_await run<bool>(job, &tell);
+    const auto told = co_await compute<bool>(job, &tell);
     if (!told) {
       if (stream_back != nullptr) stream_back->close();
-      co_return refusal(500);
+      co_return without_answer(job, 500);
     }
     net::Response changed = std::move(job->exchange.response);
     changed.body.stream = std::move(stream_back);
@@ -208,7 +275,12 @@ class Wasm final : public Middleware {
   const std::shared_ptr<GuestCode> code_;
   ModulePtr module_;
   std::vector<std::unique_ptr<Guest>> idle_;
+  // Of a guest that has not worked yet.
+  std::size_t new_guest_bytes_ = 0;
+  // For calls with a guest, most of which wait for what is behind it.
+  Room room_;
   Semaphore places_{kGuestsMax};
+  Semaphore requests_read_{kReadersMax}, answers_read_{kReadersMax};
 };
 
 Result<> check(const Fields& fields) {
@@ -218,6 +290,9 @@ Result<> check(const Fields& fields) {
   };
   if (fields.memory_limit.bytes < kPageBytes || fields.memory_limit.bytes > kMemoryBytesMax) {
     return bad("memoryLimit must be between 64Ki and 4Gi");
+  }
+  if (fields.waiting_memory_limit.bytes < kPageBytes) {
+    return bad("waitingMemoryLimit must be at least 64Ki");
   }
   if (fields.timeout <= 0s || fields.timeout > kTimeoutMax) {
     return bad("timeout must be more than 0 and at most a minute");

@@ -226,6 +226,64 @@ TEST_F(WasmTest, AGuestThatFailsAnswersWithAnErrorAndTheNextOneIsNew) {
   }
 }
 
+/// An application that answers nobody before so many are with it, or have been refused.
+struct Crowd {
+  explicit Crowd(std::size_t wanted) : wanted(wanted) {}
+  void arrived() {
+    if (++there >= wanted) all_there.notify_all();
+  }
+  static Task<net::Response> wait(Crowd* crowd) {
+    crowd->arrived();
+    while (crowd->there < crowd->wanted) {
+      if (const auto woken = co_await crowd->all_there.wait(); !woken) co_return refusal(504);
+    }
+    co_return net::Response();
+  }
+  static Task<Result<int>> enter(Crowd* crowd, Middleware* guests, net::Request request) {
+    Next next = [crowd](net::Request) { return wait(crowd); };
+    auto response = co_await guests->handle(std::move(request), std::move(next));
+    if (response.status == 503) crowd->arrived();
+    co_return response.status;
+  }
+  static Task<void> enter_in_time(Crowd* crowd, Middleware* guests, net::Request request,
+                                  std::map<int, int>* statuses) {
+    auto entering = enter(crowd, guests, std::move(request));
+    const auto status = co_await with_timeout(std::move(entering), std::chrono::minutes(1));
+    ++(*statuses)[status ? *status : 0];
+  }
+  const std::size_t wanted;
+  std::size_t there = 0;
+  Signal all_there;
+};
+
+std::map<int, int> crowd_of(Rig& rig, int requests) {
+  std::map<int, int> statuses;
+  EXPECT_TRUE(run_on(rig.loop(), rig.get()->init()));
+  Crowd crowd(static_cast<std::size_t>(requests));
+  std::vector<Task<void>> tasks;
+  for (int i = 0; i < requests; ++i) {
+    tasks.push_back(Crowd::enter_in_time(&crowd, rig.get(), rig.request("/a"), &statuses));
+  }
+  run_on(rig.loop(), run_all(std::move(tasks)));
+  run_on(rig.loop(), rig.get()->close());
+  return statuses;
+}
+
+TEST_F(WasmTest, AGuestThatWaitsForWhatIsBehindItHoldsNobodyUp) {
+  Code code;
+  Rig rig("middleware.http.wasm", guest(code));
+  // More than may compute at once: the application answers the first when the last is there.
+  EXPECT_EQ(crowd_of(rig, 200), (std::map<int, int>{{200, 200}}));
+}
+
+TEST_F(WasmTest, MoreThanTheMemoryForWaitingGuestsHoldsIsRefusedAndNotKeptWaiting) {
+  Code code;
+  Rig rig("middleware.http.wasm",
+          guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "100ms"}}));
+  // A page each, and as much for the call: eight, who go when the others have been refused.
+  EXPECT_EQ(crowd_of(rig, 12), (std::map<int, int>{{200, 8}, {503, 4}}));
+}
+
 TEST_F(WasmTest, ALoopIsNotHeldUpByAGuest) {
   const LogCapture quiet;
   Code code;

@@ -47,6 +47,7 @@ class Compiler {
 
   Result<> run() {
     read_locals();
+    charge(type_.params.size() + type_.results.size());
     Block outer;
     outer.kind = Block::Kind::function;
     outer.type = {.params = {}, .results = type_.results};
@@ -68,9 +69,19 @@ class Compiler {
       const std::uint32_t count = in_.u32();
       total += count;
       if (total > kLocalsMax) return in_.fail("too many locals");
+      if (!charge(count)) return;
       const ValueType type = in_.value_type();
       locals_.insert(locals_.end(), count, type);
     }
+  }
+
+  bool charge(std::size_t values) {
+    if (values > around_.values_left) {
+      in_.fail("the module takes and gives too many values to be checked");
+      return false;
+    }
+    around_.values_left -= values;
+    return true;
   }
 
   // What is on the stack.
@@ -94,9 +105,11 @@ class Compiler {
     return type;
   }
   void pop_all(const std::vector<ValueType>& types) {
+    if (!charge(types.size())) return;
     for (std::size_t i = types.size(); i > 0; --i) pop(types[i - 1]);
   }
   void push_all(const std::vector<ValueType>& types) {
+    if (!charge(types.size())) return;
     for (const ValueType type : types) push(type);
   }
   void unreachable_from_here() {
@@ -137,6 +150,7 @@ class Compiler {
     block.kind = kind;
     block.type = block_type();
     nested_values_ += values_of(block);
+    if (!charge(values_of(block))) return;
     if (blocks_.size() >= kNestingMax || nested_values_ > kNestedValuesMax) {
       return in_.fail("blocks are nested too deeply");
     }
@@ -230,6 +244,7 @@ class Compiler {
       if (block == nullptr) return;
       const auto& types = label_types(*block);
       if (types.size() != arity) return in_.fail("type mismatch: labels differ");
+      if (!charge(arity)) return;
       std::vector<ValueType> taken;
       for (std::size_t i = types.size(); i > 0; --i) taken.push_back(pop(types[i - 1]));
       for (std::size_t i = taken.size(); i > 0; --i) push(taken[i - 1]);

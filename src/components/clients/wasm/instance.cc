@@ -18,6 +18,12 @@ Instance::~Instance() = default;
 
 const Module& Instance::module() const noexcept { return *state_->module; }
 
+std::size_t Instance::bytes() const noexcept {
+  std::size_t bytes = state_->memory.capacity();
+  for (const auto& table : state_->tables) bytes += table.capacity() * sizeof(Reference);
+  return bytes;
+}
+
 namespace {
 
 std::uint64_t value_of(const Constant& constant) {

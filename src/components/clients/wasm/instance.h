@@ -67,6 +67,8 @@ class Instance {
   /// @}
 
   [[nodiscard]] std::optional<std::uint64_t> global(std::string_view name) const;
+  /// What its memory and its tables take by now. They never become smaller.
+  [[nodiscard]] std::size_t bytes() const noexcept;
   [[nodiscard]] const Module& module() const noexcept;
 
  private:

@@ -215,5 +215,23 @@ TEST(Wasi, WritesNoMoreThanSoMuchAtOnce) {
   EXPECT_EQ(written, 65'536U);
 }
 
+TEST(Wasm, AModuleWhoseInstructionsMoveTooManyValuesToBeCheckedIsRefused) {
+  const auto calls = [](unsigned count) {
+    // It takes a thousand values and gives as many, which its code gives to itself again.
+    const std::string thousand = leb(1000) + std::string(1000, '\x7f');
+    std::string body = std::string("\x00\x00", 2);
+    for (unsigned i = 0; i < count; ++i) body += std::string("\x10\x00", 2);
+    Binary binary;
+    binary.section(1, vec({'\x60' + thousand + thousand}));
+    binary.section(3, vec({leb(0)}));
+    binary.section(10, vec({sized(body + '\x0b')}));
+    return parse_module(binary.bytes);
+  };
+  EXPECT_TRUE(calls(1000));
+  const auto refused = calls(100'000);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message().contains("too many values")) << refused.error().message();
+}
+
 }  // namespace
 }  // namespace outrigger::components::wasm

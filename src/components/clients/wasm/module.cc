@@ -277,10 +277,15 @@ void Sections::check_whole() {
   if (data_count_ && *data_count_ != module.data.size()) {
     return reader_.fail("data count and data section have inconsistent lengths");
   }
-  std::set<std::string_view> names;
+  std::vector<std::string_view> names;
+  names.reserve(module.exports.size());
   for (const Export& one : module.exports) {
-    if (!names.insert(one.name).second) return reader_.fail("duplicate export name");
+    names.emplace_back(one.name);
     check_export(one);
+  }
+  std::ranges::sort(names);
+  if (std::ranges::adjacent_find(names) != names.end()) {
+    return reader_.fail("duplicate export name");
   }
   if (module.start) {
     if (*module.start >= module.function_count()) return reader_.fail("unknown function");
@@ -288,9 +293,11 @@ void Sections::check_whole() {
       return reader_.fail("start function");
     }
   }
+  std::uint64_t values_left = kValuesCheckedMax;
   const Surroundings around{.module = module,
                             .data_count = data_count_,
-                            .declared = {module_refs_.begin(), module_refs_.end()}};
+                            .declared = {module_refs_.begin(), module_refs_.end()},
+                            .values_left = values_left};
   for (std::size_t i = 0; i < bodies_.size() && reader_.ok(); ++i) {
     const auto compiled = compile_function(around, module.functions[i], bodies_[i]);
     if (!compiled) reader_.fail(compiled.error().message());

@@ -127,7 +127,8 @@ struct Module {
 inline constexpr std::size_t kModuleBytesMax = 16U << 20;
 
 /// Reads and checks a module in the binary format. Code::invalid_argument says what is wrong with
-/// it. Only functions can be imported, and a memory, which is then the instance's own.
+/// it. It takes about a second at most, whatever the bytes are: what would take more is refused.
+/// Only functions can be imported, and a memory, which is then the instance's own.
 Result<std::shared_ptr<const Module>> parse_module(std::string_view bytes);
 
 }  // namespace outrigger::components::wasm

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <numeric>
 #include <unordered_map>
 
 #include "base/log.h"
@@ -55,6 +56,17 @@ bool conditional(const DeleteRequest& request) { return request.has_etag(); }
 const std::string& key_of(const Operation& operation) {
   const auto key = [](const auto& each) -> const std::string& { return each.key; };
   return std::visit(key, operation);
+}
+
+/// The positions of the operations, ordered by key, then as they came.
+std::vector<std::size_t> by_key(const std::vector<Operation>& operations) {
+  std::vector<std::size_t> positions(operations.size());
+  std::iota(positions.begin(), positions.end(), std::size_t{0});
+  std::ranges::sort(positions, [&](std::size_t one, std::size_t other) {
+    const auto order = key_of(operations[one]) <=> key_of(operations[other]);
+    return order == 0 ? one < other : order < 0;
+  });
+  return positions;
 }
 
 class PostgresStore final : public Store,
@@ -157,8 +169,8 @@ class PostgresStore final : public Store,
     std::vector<bool> asks;
     // Transactions that take their rows in one order cannot lock each other out; what is done to
     // one key keeps its order.
-    std::ranges::stable_sort(request.operations, {}, key_of);
-    for (auto& operation : request.operations) {
+    for (const std::size_t position : by_key(request.operations)) {
+      Operation& operation = request.operations[position];
       Result<Step> step = fail(Code::internal, "no operation");
       if (auto* put = std::get_if<SetRequest>(&operation)) {
         asks.push_back(conditional(*put));

@@ -1,6 +1,6 @@
 #include "runtime/resiliency/breakers.h"
 
-#include <algorithm>
+#include <iterator>
 
 namespace outrigger::runtime::resiliency {
 
@@ -9,7 +9,9 @@ std::shared_ptr<Breaker> Breakers::get(const std::string& key, const std::string
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
   if (found == by_key_.end()) {
-    push({key, make(), policy});
+    by_use_.push_front({key, make(), policy});
+    by_key_.emplace(key, by_use_.begin());
+    trim();
     return by_use_.front().breaker;
   }
   by_use_.splice(by_use_.begin(), by_use_, found->second);
@@ -20,12 +22,9 @@ std::shared_ptr<Breaker> Breakers::get(const std::string& key, const std::string
 
 void Breakers::put(Known known) {
   const std::lock_guard lock(mutex_);
-  if (!by_key_.contains(known.key)) push(std::move(known));
-}
-
-void Breakers::push(Known known) {
-  by_use_.push_front(std::move(known));
-  by_key_.emplace(by_use_.front().key, by_use_.begin());
+  if (by_key_.contains(known.key)) return;
+  by_use_.push_back(std::move(known));
+  by_key_.emplace(by_use_.back().key, std::prev(by_use_.end()));
   trim();
 }
 
@@ -50,11 +49,8 @@ std::size_t Breakers::size() const {
 }
 
 std::vector<Breakers::Known> Breakers::all() const {
-  std::unique_lock lock(mutex_);
-  std::vector<Known> known(by_use_.begin(), by_use_.end());
-  lock.unlock();
-  std::ranges::sort(known, {}, &Known::key);
-  return known;
+  const std::lock_guard lock(mutex_);
+  return {by_use_.begin(), by_use_.end()};
 }
 
 }  // namespace outrigger::runtime::resiliency

@@ -29,10 +29,11 @@ class Breakers {
   /// The breaker of that key, made if there is none, or one of another policy.
   std::shared_ptr<Breaker> get(const std::string& key, const std::string& policy,
                                const std::function<std::shared_ptr<Breaker>()>& make);
-  /// One that was made elsewhere; nothing if there is one of that key.
+  /// One that was made elsewhere and used before all that are here: the first that is forgotten.
+  /// Nothing if there is one of that key, or no room.
   void put(Known known);
 
-  /// By key.
+  /// The one that was used last is the first.
   [[nodiscard]] std::vector<Known> all() const;
   [[nodiscard]] std::size_t size() const;
 
@@ -42,7 +43,6 @@ class Breakers {
  private:
   std::atomic<std::size_t> kept_max_;
   mutable std::mutex mutex_;
-  void push(Known known);
   void trim();
   std::list<Known> by_use_;  ///< The one that was used last is the first.
   std::unordered_map<std::string, std::list<Known>::iterator> by_key_;

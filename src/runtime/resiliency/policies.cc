@@ -421,7 +421,9 @@ std::vector<Policies::BreakerStatus> Policies::breakers() const {
   std::vector<BreakerStatus> all;
   const std::shared_lock lock(impl_->mutex);
   for (const auto& [target, breakers] : impl_->breakers) {
-    for (const auto& known : breakers->all()) {
+    auto by_key = breakers->all();
+    std::ranges::sort(by_key, {}, &Breakers::Known::key);
+    for (const auto& known : by_key) {
       all.push_back({.target = target, .key = known.key, .state = known.breaker->state(now)});
     }
   }

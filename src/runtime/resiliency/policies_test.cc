@@ -211,5 +211,27 @@ TEST(Policies, BreakersOfUnchangedPoliciesGoOnUnderOtherDocuments) {
   EXPECT_TRUE(none.breakers().empty());
 }
 
+TEST(Policies, OfAFullTableTheBreakerThatWasUsedFirstIsForgottenFirstUnderNewDocumentsToo) {
+  auto document = with_breaker("consecutiveFailures >= 1");
+  document.apps["a"].circuit_breaker_cache_size = 3;
+  const Policies first({document});
+  for (const char* method : {"z", "y", "a", "z"}) {
+    EXPECT_FALSE(first.app("a", method).empty());
+  }
+  // Whatever number of changes lies between.
+  const Policies second({document}, nullptr, first);
+  const Policies third({document}, nullptr, second);
+  const auto kept = [](const Policies& policies) {
+    std::vector<std::string> keys;
+    for (const auto& breaker : policies.breakers()) keys.push_back(breaker.key);
+    return keys;
+  };
+  EXPECT_EQ(kept(third), (std::vector<std::string>{"a:a", "a:y", "a:z"}));
+  EXPECT_FALSE(third.app("a", "m").empty());
+  EXPECT_EQ(kept(third), (std::vector<std::string>{"a:a", "a:m", "a:z"}));
+  EXPECT_FALSE(third.app("a", "n").empty());
+  EXPECT_EQ(kept(third), (std::vector<std::string>{"a:m", "a:n", "a:z"}));
+}
+
 }  // namespace
 }  // namespace outrigger::runtime::resiliency

@@ -136,6 +136,10 @@ Task<Result<>> Api::watch_jobs(const net::Peer* peer, net::grpc::ServerStream& s
 }
 
 Task<Result<>> Api::send_hosts(net::grpc::ServerStream& stream) {
+  // As upstream: who is told that there are none takes it for an answer.
+  while (engine_.hosts().addresses.empty()) {
+    OUT_CO_CHECK(co_await engine_.hosts_changed().wait());
+  }
   for (;;) {
     const auto hosts = engine_.hosts();
     OUT_CO_CHECK(co_await stream.write(wire::render_hosts(hosts.addresses)));

@@ -192,7 +192,6 @@ Task<Result<>> EtcdMembers::settle(Seat::Seen seen) {
   switch (seat_.see(seen)) {
     case Seat::Next::nothing: break;
     case Seat::Next::drain: co_return co_await hand_over();
-    // Our writing is seen by the watch, when the others may have followed.
     case Seat::Next::say: co_return co_await say(seen.says);
     case Seat::Next::begin: begin(std::move(seen)); break;
   }
@@ -207,6 +206,9 @@ Task<Result<>> EtcdMembers::say(std::uint64_t says) {
   OUT_CO_TRY(const auto written, co_await client_.txn(std::move(txn)));
   if (!written.succeeded) co_return fail(Code::aborted, "the key " + key_ + " was changed");
   revision_ = written.revision;
+  // The others may have said it before; if not, the watch tells when they do.
+  auto looked = co_await look();
+  if (!looked) co_return std::unexpected(std::move(looked).error());
   co_return Result<>();
 }
 

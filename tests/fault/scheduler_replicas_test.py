@@ -247,6 +247,31 @@ def triggers_in_flight_come_once_when_replicas_on_postgresql_come_and_go():
 
 
 @test
+def a_share_on_etcd_that_begins_again_as_it_was_takes_no_writing_of_before():
+    own = Etcd()
+    one = Scheduler(flags=["--etcd-embed=false", "--etcd-client-endpoints", own.endpoint, "--id", "only"])
+    app = Slow(["held"])
+    sidecar = Daprd("shop", app=app, flags=one.flags())
+    begin_all(app, sidecar, ["held"])
+
+    def revisions():
+        """What a writing of a term can ask for: the keys of this replica as they are."""
+        items = json.loads(own.control("get", "--prefix", "dapr/", "-w", "json"))["kvs"]
+        found = {base64.b64decode(item["key"]).decode(): item["mod_revision"] for item in items}
+        return {key: revision for key, revision in found.items() if key.endswith("/only")}
+
+    before = revisions()
+    # Comes and goes while the share is about to end, for a trigger is in flight.
+    own.control("put", "dapr/leadership/other", "")
+    wait_until(lambda: WAITS in one.output(), "the end of the share")
+    own.control("del", "dapr/leadership/other")
+    app.go_on.set()
+    wait_until(lambda: one.output().count("of 1 of the jobs") == 2, "a share again")
+    wait_until(lambda: revisions() != before, "another token")
+    wait_until(lambda: sidecar.get("/v1.0/jobs/held").status == 500, "the end of the job")
+
+
+@test
 def jobs_in_etcd_survive_the_death_of_a_replica():
     each_job_survives("etcd")
 

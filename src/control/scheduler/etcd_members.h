@@ -46,7 +46,7 @@ class EtcdMembers {
   void join();
   /// What must hold of the store for this replica to still have the share of this term.
   [[nodiscard]] std::optional<components::etcd::Compare> fence(std::uint64_t term) const;
-  /// That this replica's share is bound to.
+  /// That this replica's key is bound to.
   [[nodiscard]] std::int64_t lease() const noexcept { return lease_; }
   /// Gives the share up at once, for the others.
   Task<void> leave();

@@ -21,6 +21,8 @@ constexpr std::string_view kCounters = "dapr/counters/";
 constexpr std::int64_t kPage = 2000;
 // Written to see whether that is possible; of no meaning to anybody.
 constexpr std::string_view kProbe = "dapr/outrigger/probe";
+// With the replica's id behind it: written anew for each term.
+constexpr std::string_view kTerms = "dapr/outrigger/term/";
 // etcd refuses transactions of more operations than 128 by default; a job takes two.
 constexpr std::size_t kLoadSlice = 50;
 constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
@@ -44,7 +46,7 @@ Result<std::optional<Waking>> waking_of(StoredJob job, std::optional<Counter> co
 class EtcdStore final : public Store {
  public:
   EtcdStore(std::unique_ptr<etcd::Client> client, std::string id)
-      : client_(std::move(client)), id_(std::move(id)) {}
+      : client_(std::move(client)), id_(std::move(id)), term_key_(std::string(kTerms) + id_) {}
 
   Task<Result<>> open(Events& events, std::string address) override;
   Task<Result<Written>> put(PutRequest request) override;
@@ -73,13 +75,14 @@ class EtcdStore final : public Store {
   void let_go();
   Task<void> run();
   Task<Result<>> serve(Share share);
+  Task<Result<>> begin_term(std::uint64_t share_term);
   Task<Result<std::int64_t>> read_all();
   Task<Result<Counters>> read_counters(std::int64_t revision);
   Task<Result<>> index_page(std::vector<etcd::KeyValue> page, const Counters* counters);
   Task<Result<>> follow(etcd::Watch* watch);
   Task<Result<>> heard(etcd::Event event);
   Task<Result<>> load_slice(std::vector<JobId> ids, Loaded* out);
-  std::optional<etcd::Compare> fence(std::uint64_t term) const;
+  bool add_fence(std::uint64_t term, etcd::Txn* txn) const;
   static void add(const Settlement& settlement, const std::string& name, etcd::Txn* txn);
   void note(const Settlement& settlement);
   Task<void> settle_slice(std::uint64_t term, std::vector<Settlement> slice, Result<bool>* out);
@@ -87,6 +90,9 @@ class EtcdStore final : public Store {
 
   std::unique_ptr<etcd::Client> client_;
   std::string id_;
+  std::string term_key_;
+  /// Of that key, in the present term.
+  std::int64_t term_revision_ = 0;
   std::unique_ptr<EtcdMembers> members_;
   Events* events_ = nullptr;
   EtcdIndex index_;
@@ -163,7 +169,28 @@ Task<void> EtcdStore::run() {
   }
 }
 
+// What is written under a term asks for the key as it was written here. The replica's own key is
+// not enough: it stays as it is while a share is read anew, and when one that ends begins again
+// with the same replicas. Bound to the same lease.
+Task<Result<>> EtcdStore::begin_term(std::uint64_t share_term) {
+  etcd::Range present{.key = term_key_};
+  OUT_CO_TRY(const auto found, co_await client_->range(std::move(present)));
+  const std::int64_t before = found.items.empty() ? 0 : found.items[0].mod_revision;
+  const auto held = members_->fence(share_term);
+  if (!held) co_return other_term();
+  etcd::Txn txn;
+  txn.compare.push_back(*held);
+  // One of an earlier term that comes late changes nothing.
+  txn.compare.push_back({.key = term_key_, .number = before});
+  txn.success.emplace_back(etcd::Put{.key = term_key_, .value = id_, .lease = members_->lease()});
+  OUT_CO_TRY(const auto written, co_await client_->txn(std::move(txn)));
+  if (!written.succeeded) co_return other_term();
+  term_revision_ = written.revision;
+  co_return Result<>();
+}
+
 Task<Result<>> EtcdStore::serve(Share share) {
+  OUT_CO_CHECK(co_await begin_term(share.term));
   OUT_CO_TRY(const auto revision, co_await read_all());
   // An answer can come in the very turn in which the share is given up.
   if (!share_ || share_->term != share.term) co_return fail(Code::cancelled, "the share is over");
@@ -437,9 +464,13 @@ Task<Result<std::vector<bool>>> EtcdStore::settle(std::uint64_t term,
   co_return there;
 }
 
-std::optional<etcd::Compare> EtcdStore::fence(std::uint64_t term) const {
-  if (!serves(term)) return std::nullopt;
-  return members_->fence(share_->term);
+bool EtcdStore::add_fence(std::uint64_t term, etcd::Txn* txn) const {
+  if (!serves(term)) return false;
+  const auto held = members_->fence(share_->term);
+  if (!held) return false;
+  txn->compare.push_back(*held);
+  txn->compare.push_back({.key = term_key_, .number = term_revision_});
+  return true;
 }
 
 void EtcdStore::add(const Settlement& settlement, const std::string& name, etcd::Txn* txn) {
@@ -474,9 +505,7 @@ Task<void> EtcdStore::settle_slice(std::uint64_t term, std::vector<Settlement> s
     there.push_back(i);
     add(slice[i], entry->name, &txn);
   }
-  const auto held = fence(term);
-  if (held && there.size() > 1) {
-    txn.compare.push_back(*held);
+  if (there.size() > 1 && add_fence(term, &txn)) {
     const auto done = co_await client_->txn(std::move(txn));
     const bool away = !done && (done.error().code() == Code::unavailable ||
                                 done.error().code() == Code::deadline_exceeded);
@@ -500,13 +529,11 @@ Task<void> EtcdStore::settle_one(std::uint64_t term, Settlement settlement, Resu
   const auto* entry = index_.find(settlement.id);
   if (entry == nullptr) co_return;
   const std::string name = entry->name;
-  const auto held = fence(term);
-  if (!held) {
+  etcd::Txn txn;
+  if (!add_fence(term, &txn)) {
     *out = other_term();
     co_return;
   }
-  etcd::Txn txn;
-  txn.compare.push_back(*held);
   add(settlement, name, &txn);
   txn.failure.emplace_back(etcd::Range{.key = job_key(name), .keys_only = true});
   auto done = co_await client_->txn(std::move(txn));

@@ -76,6 +76,46 @@ def hangs_and_comes_back(server, flags):
     wait_until(lambda: app.seen("new") == 1, "a new job")
 
 
+def connections_to(server):
+    """The server's processes for its clients, if none of them is at work."""
+    rows = server.query("SELECT pid, state FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                        "AND pid <> pg_backend_pid()").splitlines()
+    return [int(row.split("|")[0]) for row in rows] if all(row.endswith("|idle") for row in rows) else []
+
+
+def stop_connections(server):
+    """All that there are now hang from here on; new ones do not."""
+    while True:
+        pids = wait_until(lambda: connections_to(server), "connections that are idle")
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        if connections_to(server):  # Still idle: none holds a lock.
+            return pids
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@test
+def connections_to_postgresql_that_hang_longer_than_a_lease_do_not_cost_the_share():
+    server = Postgres()
+    scheduler = Scheduler(flags=["--postgres-connection-string", server.connection_string])
+    wait_until(lambda: HAS_SHARE in scheduler.output(), "a share")
+
+    def place():
+        round_, expires = server.query("SELECT round, extract(epoch FROM expires) "
+                                       "FROM outrigger_scheduler_replica").split("|")
+        return int(round_), float(expires)
+
+    pids = stop_connections(server)
+    try:
+        began, expired = place()
+        wait_until(lambda: place()[1] > expired + 11, "a place that was renewed for longer than a lease")
+        assert place()[0] == began and GIVES_UP not in scheduler.output(), scheduler.output()
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
 @test
 def an_etcd_that_hangs_longer_than_a_lease():
     server = Etcd()

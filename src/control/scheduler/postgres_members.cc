@@ -94,6 +94,28 @@ Task<void> PostgresMembers::live() {
   }
 }
 
+Task<Result<postgres::Reply>> PostgresMembers::try_once(postgres::Unit unit) {
+  if (!connection_works_ || !connection_->alive()) {
+    connection_.reset();
+    OUT_CO_TRY(connection_, co_await client_.dedicated());
+  }
+  postgres::Call call;
+  connection_->submit(call, unit);
+  auto reply = co_await call.wait();
+  if (reply && reply->refusal) co_return fail(std::move(reply->refusal->error));
+  co_return reply;
+}
+
+// Whatever a connection fails in, the next try is on another one.
+Task<Result<postgres::Reply>> PostgresMembers::ask(postgres::Unit unit) {
+  auto reply = co_await with_timeout(try_once(std::move(unit)), self_.look_max);
+  connection_works_ = reply.has_value();
+  if (!reply && reply.error().code() == Code::deadline_exceeded) {
+    co_return fail(Code::deadline_exceeded, "the database did not answer in time");
+  }
+  co_return reply;
+}
+
 Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
   const auto lifetime = std::chrono::duration_cast<std::chrono::milliseconds>(self_.time_to_live);
   Seen seen;
@@ -109,8 +131,7 @@ Task<Result<PostgresMembers::Seen>> PostgresMembers::look() {
   unit[1].values.emplace_back(self_.address);
   unit[1].values.emplace_back(postgres::from_integer(lifetime.count()));
   unit[2].statement = &read_statement();
-  OUT_CO_TRY(const auto reply, co_await client_.run(std::move(unit), postgres::Effect::write));
-  if (reply.refusal) co_return std::unexpected(reply.refusal->error);
+  OUT_CO_TRY(const auto reply, co_await ask(std::move(unit)));
   seen.ours = reply.rows[1].written() == 1;
   const postgres::Rows& rows = reply.rows[2];
   for (std::size_t row = 0; row < rows.size(); ++row) {
@@ -164,11 +185,12 @@ Task<void> PostgresMembers::leave() {
   scope_.cancel();
   co_await scope_.join();
   expiry_.stop();
-  postgres::Step step;
-  step.statement = &leave_statement();
-  step.values.emplace_back(self_.id);
-  step.values.emplace_back(postgres::from_integer(as_signed(own_.uid)));
-  auto left = co_await client_.query(std::move(step), postgres::Effect::write);
+  postgres::Unit unit(1);
+  unit[0].statement = &leave_statement();
+  unit[0].values.emplace_back(self_.id);
+  unit[0].values.emplace_back(postgres::from_integer(as_signed(own_.uid)));
+  auto left = co_await ask(std::move(unit));
+  connection_.reset();
   if (!left) log.warn("The row of this replica could not be deleted: ", left.error());
 }
 

@@ -26,6 +26,8 @@ class PostgresMembers {
     std::string address;
     Duration time_to_live = std::chrono::seconds(10);
     Duration interval = std::chrono::seconds(1);
+    /// Of one look, which renews as well: after one that fails there is time for two more.
+    Duration look_max = std::chrono::milliseconds(2500);
   };
 
   /// The table must be there when join() is called.
@@ -47,6 +49,8 @@ class PostgresMembers {
   };
   Task<void> live();
   Task<Result<Seen>> look();
+  Task<Result<components::postgres::Reply>> ask(components::postgres::Unit unit);
+  Task<Result<components::postgres::Reply>> try_once(components::postgres::Unit unit);
   /// Whether there is something new to be said at once.
   bool settle(Seen seen);
   /// While rows are looked at, and ours is renewed, as before.
@@ -59,6 +63,9 @@ class PostgresMembers {
   Self self_;
   ShareEvents events_;
   Membership own_;
+  /// Its own: no job waits before a renewal, and one that does not answer is replaced.
+  std::unique_ptr<components::postgres::Connection> connection_;
+  bool connection_works_ = false;
   /// Counted up when a share ends; a share begins when the row has it.
   std::int64_t round_ = 1;
   Seat seat_;

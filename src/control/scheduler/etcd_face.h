@@ -11,7 +11,10 @@ namespace outrigger::control::scheduler {
 /// A port that is to upstream's command line what upstream's etcd is: Range, Put, DeleteRange and
 /// unconditional Txn of the v3 API over the records of jobs, counters and replicas, as they are
 /// now. A counter is deleted with its job and not alone; replicas cannot be written. The operations
-/// of a Txn are done one after the other, and an error ends it half-way. One loop.
+/// of a Txn are done one after the other, and an error ends it half-way. One loop. Records are read
+/// a page at a time, and a large answer to Range is sent as it is read: its length is told first,
+/// so what was written meanwhile has some room, and what is left of that is filled with a field
+/// that readers pass over. Code::unavailable if the room was too little.
 class EtcdFace {
  public:
   struct Options {
@@ -30,10 +33,12 @@ class EtcdFace {
 
  private:
   class Operations;
+  class Ranges;
 
   Engine& engine_;
   Options options_;
   std::unique_ptr<Operations> operations_;
+  std::unique_ptr<Ranges> ranges_;
   net::grpc::Service service_;
   std::unique_ptr<net::Server> server_;
   Loops& loops_;

@@ -28,12 +28,19 @@ class SchedulerEtcdPort : public testing::Test {
     run_on(loop_, close());
     loops_.stop_and_join();
   }
-  template <class Response, class Request>
-  Response call(std::string method, const Request& request) {
+  template <class Request>
+  static std::string framed(const Request& request) {
     std::string frame;
     net::grpc::append_frame(frame, request.SerializeAsString(), false);
-    const auto ending =
-        run_on(loop_, call_raw(&face_.service(), "/etcdserverpb.KV/" + method, std::move(frame)));
+    return frame;
+  }
+  template <class Request>
+  Ending try_to(std::string method, const Request& request) {
+    return run_on(loop_, call_raw(&face_.service(), "/etcdserverpb.KV/" + method, framed(request)));
+  }
+  template <class Response, class Request>
+  Response call(std::string method, const Request& request) {
+    const auto ending = try_to(std::move(method), request);
     EXPECT_EQ(ending.status, "0") << ending.words;
     Response response;
     EXPECT_TRUE(ending.body.size() >= 5 && response.ParseFromString(ending.body.substr(5)));
@@ -48,11 +55,38 @@ class SchedulerEtcdPort : public testing::Test {
     request.set_range_end("dapr/jobs0");
     return request;
   }
+  /// So many jobs from this one on, each of more than so many bytes.
+  void put_large(int first, int count, std::size_t bytes) {
+    run_on(loop_, put_all(first, count, bytes));
+  }
+  /// The answer to it, which begins before `meanwhile` and is read after it.
+  Ending begin_range(pb::RangeRequest request, std::function<void()> meanwhile) {
+    net::Request asked;
+    asked.method = "POST";
+    asked.target = "/etcdserverpb.KV/Range";
+    asked.headers.add("content-type", "application/grpc");
+    asked.body = framed(request);
+    auto response = run_on(loop_, face_.service().handle(std::move(asked)));
+    EXPECT_TRUE(response.body.is_stream());
+    meanwhile();
+    return run_on(loop_, end_of(&response));
+  }
+  Task<void> close_face() { return face_.close(); }
+  Loop loop_;
 
  private:
+  static Task<Ending> end_of(net::Response* response) {
+    auto body = co_await response->body.read_all(64U << 20);
+    EXPECT_TRUE(body);
+    co_return Ending{std::string(response->body.trailers.value("grpc-status")),
+                     std::string(response->body.trailers.value("grpc-message")), body.value_or("")};
+  }
   Task<void> fill() {
     auto opened = co_await engine_.open("here:1");
     EXPECT_TRUE(opened);
+    co_await put_all(0, kJobs, 0);
+  }
+  Task<void> put_all(int first, int count, std::size_t bytes) {
     dapr::proto::scheduler::v1::JobMetadata metadata;
     metadata.set_app_id("app");
     metadata.set_namespace_("ns");
@@ -60,8 +94,10 @@ class SchedulerEtcdPort : public testing::Test {
     Job job{.due_time = "1h"};
     job.metadata = Payload{"type.googleapis.com/dapr.proto.scheduler.v1.JobMetadata",
                            metadata.SerializeAsString()};
+    if (bytes > 0) job.payload = Payload{"type.googleapis.com/any", std::string(bytes, 'x')};
     std::vector<Task<void>> all;
-    for (int number = 0; number < kJobs; ++number) all.push_back(put(job_key(number), job));
+    for (int number = first; number < first + count; ++number)
+      all.push_back(put(job_key(number), job));
     co_await run_all(std::move(all));
   }
   Task<void> put(std::string key, Job job) {
@@ -75,7 +111,6 @@ class SchedulerEtcdPort : public testing::Test {
 
   TemporaryFolder folder_;
   Loops loops_{1};
-  Loop loop_;
   telemetry::Registry registry_{telemetry::RegistryOptions{}};
   Metrics metrics_{registry_};
   ManualClock clock_{kNow};
@@ -115,6 +150,72 @@ TEST_F(SchedulerEtcdPort, GivesAllOfARangeOrItsBeginningOrItsEnd) {
   EXPECT_EQ(found.count(), kJobs);
   EXPECT_EQ(found.kvs_size(), 0);
   EXPECT_FALSE(found.more());
+}
+
+// Larger than what is held for one answer.
+TEST_F(SchedulerEtcdPort, SendsALargeRangeAsItIsRead) {
+  put_large(0, kJobs, 2500);
+  auto request = all_jobs();
+  auto found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  ASSERT_EQ(found.kvs_size(), kJobs);
+  EXPECT_NE(found.header().revision(), 0);
+  EXPECT_FALSE(found.more());
+  for (int number = 0; number < kJobs; ++number) {
+    ASSERT_EQ(found.kvs(number).key(), job_key(number));
+    ASSERT_GT(found.kvs(number).value().size(), 2500U);
+  }
+  request.set_limit(2000);
+  found = range(request);
+  EXPECT_EQ(found.count(), kJobs);
+  EXPECT_EQ(found.kvs_size(), 2000);
+  EXPECT_TRUE(found.more());
+  request.set_keys_only(true);
+  EXPECT_EQ(range(request).kvs_size(), 2000);
+}
+
+// The length was told when it began.
+TEST_F(SchedulerEtcdPort, SendsALargeRangeOfThePromisedLengthThoughJobsComeAndGoMeanwhile) {
+  put_large(0, kJobs, 2500);
+  const auto ending = begin_range(all_jobs(), [this] {
+    pb::DeleteRangeRequest removing;
+    removing.set_key(job_key(2000));
+    removing.set_range_end(job_key(2100));
+    EXPECT_EQ(call<pb::DeleteRangeResponse>("DeleteRange", removing).deleted(), 100);
+    put_large(kJobs, 700, 2500);
+  });
+  EXPECT_EQ(ending.status, "0") << ending.words;
+  ASSERT_GT(ending.body.size(), 5U);
+  net::grpc::Deframer deframer(64U << 20);
+  deframer.feed(ending.body);
+  ASSERT_TRUE(deframer.next().value());
+  EXPECT_FALSE(deframer.partial());
+  pb::RangeResponse found;
+  ASSERT_TRUE(found.ParseFromString(ending.body.substr(5)));
+  EXPECT_EQ(found.count(), kJobs - 100 + 700);
+  EXPECT_EQ(found.kvs_size(), kJobs - 100 + 700);
+}
+
+TEST_F(SchedulerEtcdPort, SaysSoWhenThereIsNoRoomForWhatWasWrittenMeanwhile) {
+  put_large(0, kJobs, 2500);
+  const auto ending = begin_range(all_jobs(), [this] { put_large(kJobs, 3000, 2500); });
+  EXPECT_EQ(ending.status, "14") << ending.words;  // UNAVAILABLE: clients ask again.
+}
+
+TEST_F(SchedulerEtcdPort, EndsThoughNobodyReadsALargeRange) {
+  put_large(0, kJobs, 2500);
+  begin_range(all_jobs(), [this] { run_on(loop_, close_face()); });
+}
+
+TEST_F(SchedulerEtcdPort, RefusesToHoldMoreThanItMay) {
+  put_large(0, kJobs, 2500);
+  pb::TxnRequest request;
+  for (int times = 0; times < 15; ++times) {
+    *request.add_success()->mutable_request_range() = all_jobs();
+  }
+  const auto ending = try_to("Txn", request);
+  EXPECT_EQ(ending.status, "8");  // RESOURCE_EXHAUSTED
+  EXPECT_EQ(ending.words.substr(0, 36), "etcdserver: request is too large: wh") << ending.words;
 }
 
 TEST_F(SchedulerEtcdPort, IsReadPageByPageAsClientsOfEtcdDoIt) {

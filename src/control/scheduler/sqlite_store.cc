@@ -294,13 +294,15 @@ Task<Result<std::vector<NamedJob>>> SqliteStore::list(ListRequest request) {
       [request = std::move(request)](Database& database) -> Result<std::vector<NamedJob>> {
     std::vector<NamedJob> jobs;
     const std::string end = names_end(request.prefix);
-    OUT_TRY(
-        auto rows,
-        database.query(
-            "SELECT name, job, id, counter FROM job WHERE name >= ?1 AND name < ?2 AND name > ?3 "
-            "ORDER BY name LIMIT ?4",
-            {std::string_view(request.prefix), std::string_view(end),
-             std::string_view(request.after), static_cast<std::int64_t>(request.limit)}));
+    // One bound only: SQLite would begin at the one and look at all up to the other.
+    const bool goes_on = request.after >= request.prefix && !request.after.empty();
+    OUT_TRY(auto rows,
+            database.query(goes_on ? "SELECT name, job, id, counter FROM job WHERE name > ?1 AND "
+                                     "name < ?2 ORDER BY name LIMIT ?3"
+                                   : "SELECT name, job, id, counter FROM job WHERE name >= ?1 AND "
+                                     "name < ?2 ORDER BY name LIMIT ?3",
+                           {std::string_view(goes_on ? request.after : request.prefix),
+                            std::string_view(end), static_cast<std::int64_t>(request.limit)}));
     for (std::size_t bytes = 0; bytes < kPageBytesMax;) {
       OUT_TRY(const bool more, rows.next());
       if (!more) break;

@@ -18,8 +18,10 @@ constexpr Duration kPauseMax = 10s;
 constexpr Duration kPingPatience = 5s;
 // A program that takes no acknowledgements any more is asked for a new stream.
 constexpr Duration kAckPatience = 10s;
-// How long a program may take to see that nothing more is asked of it, so that what was
-// acknowledged last arrives. Upstream's number.
+// After a last acknowledgement the stream stays open for so long, as upstream's, for programs to
+// make it good while they still have the stream; what comes meanwhile is left to be sent again.
+constexpr Duration kSettling = 400ms;
+// How long a program may take to see that nothing more is asked of it.
 constexpr Duration kGoodbye = 400ms;
 // A paused program has nothing more on its way when it was quiet for so long (upstream's number);
 // one that is never quiet is not waited for longer than upstream's 30 s.
@@ -146,8 +148,8 @@ Task<Result<>> PullSubscription::handle(Stream stream, std::string bytes) {
   co_return written;
 }
 
-Task<void> PullSubscription::say_goodbye(Stream stream) {
-  stream->finish_writing();
+// Reads what comes and does nothing with it, until the stream ends or for so long.
+Task<void> PullSubscription::drop_messages(Stream stream, Duration limit) {
   struct Drop {
     static Task<Result<>> messages(Stream stream) {
       for (;;) {
@@ -156,8 +158,14 @@ Task<void> PullSubscription::say_goodbye(Stream stream) {
       }
     }
   };
-  auto dropping = Drop::messages(stream);
-  [[maybe_unused]] const auto ended = co_await with_timeout(std::move(dropping), kGoodbye);
+  auto dropping = Drop::messages(std::move(stream));
+  [[maybe_unused]] const auto ended = co_await with_timeout(std::move(dropping), limit);
+}
+
+Task<void> PullSubscription::say_goodbye(Stream stream) {
+  if (settles_) co_await drop_messages(stream, kSettling);
+  stream->finish_writing();
+  co_await drop_messages(stream, kGoodbye);
   stream->cancel();
 }
 
@@ -174,6 +182,7 @@ Task<void> PullSubscription::close() {
   if (!open_) co_return;
   if (paused_.load(std::memory_order_relaxed)) co_await wait_until_quiet();
   closing_ = true;
+  settles_ = busy_;
   reading_.request();
   co_await scope_.join();
   open_ = false;

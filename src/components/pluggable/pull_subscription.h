@@ -33,6 +33,7 @@ class PullSubscription final : public pubsub::Subscription {
   Task<Result<>> handle(Stream stream, std::string bytes);
   Task<Result<Stream>> reopen();
   Task<void> say_goodbye(Stream stream);
+  static Task<void> drop_messages(Stream stream, Duration limit);
   Task<void> wait_until_quiet();
 
   Connection& connection_;
@@ -41,6 +42,8 @@ class PullSubscription final : public pubsub::Subscription {
   const std::atomic<bool>& paused_;
   bool open_ = false;
   bool closing_ = false;
+  /// A message was in hand when it began to close.
+  bool settles_ = false;
   bool busy_ = false;
   std::uint64_t handled_ = 0;
   Duration pause_;

@@ -3,10 +3,12 @@
 #include "base/error.h"
 
 namespace outrigger::net::http {
-namespace {
-// A thread runs one loop.
-thread_local std::size_t loop_bytes = 0;
-}  // namespace
+
+std::shared_ptr<std::size_t> Backlog::of_this_loop() {
+  // A thread runs one loop.
+  thread_local const auto bytes = std::make_shared<std::size_t>(0);
+  return bytes;
+}
 
 Backlog::~Backlog() { OUT_ASSERT(bytes_ == 0 && answers_ == 0); }
 
@@ -15,8 +17,7 @@ void Backlog::count(std::size_t before, std::size_t now) noexcept {
   if (before == 0) ++answers_;
   if (now == 0) --answers_;
   bytes_ += now - before;
-  // What is left when a loop has ended goes on another thread.
-  if (Loop::on_a_loop() && &Loop::current() == loop_) loop_bytes += now - before;
+  *loop_bytes_ += now - before;
 }
 
 void Backlog::Part::set(std::size_t bytes) noexcept {
@@ -26,14 +27,14 @@ void Backlog::Part::set(std::size_t bytes) noexcept {
 }
 
 bool Backlog::hopeless() const noexcept {
-  if (!full() || loop_bytes < kLoopFullBytes) return false;
-  return loop_bytes >= kLoopBytesMax || loop_->now() - taken_at_ >= kPatience;
+  if (!full() || *loop_bytes_ < kLoopFullBytes) return false;
+  return *loop_bytes_ >= kLoopBytesMax || loop_->now() - taken_at_ >= kPatience;
 }
 
 int Backlog::allowance() const noexcept {
   constexpr int kMany = 16;
-  if (loop_bytes < kLoopFullBytes / 4) return kMany;
-  return loop_bytes < kLoopFullBytes ? 1 : 0;
+  if (*loop_bytes_ < kLoopFullBytes / 4) return kMany;
+  return *loop_bytes_ < kLoopFullBytes ? 1 : 0;
 }
 
 }  // namespace outrigger::net::http

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "base/loop.h"
 
@@ -62,7 +63,10 @@ class Backlog {
 
  private:
   void count(std::size_t before, std::size_t now) noexcept;
+  static std::shared_ptr<std::size_t> of_this_loop();
   const Loop* loop_ = &Loop::current();
+  /// Of all that were made on this loop. A connection may outlive its loop.
+  std::shared_ptr<std::size_t> loop_bytes_ = of_this_loop();
   std::size_t bytes_ = 0;
   std::size_t answers_ = 0;
   TimePoint taken_at_{};

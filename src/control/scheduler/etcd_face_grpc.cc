@@ -93,8 +93,9 @@ class Sink {
     if (wanted_.values) value = render();
     take(record_of(std::move(key), std::move(value), revision));
   }
-  /// As many as the store has given at once have been added.
-  virtual Task<Result<>> page_ended() = 0;
+  /// Deals with what has been added: at the end of each page of the store, and when full().
+  virtual Task<Result<>> flush() = 0;
+  [[nodiscard]] virtual bool full() const noexcept { return false; }
 
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
   [[nodiscard]] bool more() const noexcept {
@@ -121,10 +122,11 @@ class Finding final : public Sink {
  public:
   Finding(Wanted wanted, std::size_t bytes_max) : Sink(wanted), bytes_max_(bytes_max) {}
 
-  Task<Result<>> page_ended() override {
-    if (bytes_ > bytes_max_) co_return too_large();
+  Task<Result<>> flush() override {
+    if (full()) co_return too_large();
     co_return Result<>();
   }
+  [[nodiscard]] bool full() const noexcept override { return bytes_ > bytes_max_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   std::deque<mvccpb::KeyValue> records() {
     if (wanted_.last) std::ranges::reverse(records_);
@@ -150,7 +152,7 @@ class Finding final : public Sink {
 class Measuring final : public Sink {
  public:
   using Sink::Sink;
-  Task<Result<>> page_ended() override { co_return Result<>(); }
+  Task<Result<>> flush() override { co_return Result<>(); }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
@@ -172,19 +174,22 @@ class Sending final : public Sink {
     left_ -= bytes.size();
     pending_ += bytes;
   }
-  Task<Result<>> page_ended() override {
+  Task<Result<>> flush() override {
     OUT_CO_CHECK(fits_);
     std::string bytes = std::move(pending_);
     pending_.clear();
     auto written = co_await pipe_->write(std::move(bytes));
     co_return written;
   }
+  [[nodiscard]] bool full() const noexcept override {
+    return !fits_ || pending_.size() >= net::Pipe::kHighWaterBytes;
+  }
   /// Fills the rest with a field that readers pass over.
   Task<Result<>> fill() {
-    OUT_CO_CHECK(co_await page_ended());
+    OUT_CO_CHECK(co_await flush());
     while (left_ > 0) {
       append(padding(left_));
-      OUT_CO_CHECK(co_await page_ended());
+      OUT_CO_CHECK(co_await flush());
     }
     co_return Result<>();
   }
@@ -229,7 +234,7 @@ class Removing final : public Sink {
  public:
   explicit Removing(Engine& engine) : Sink(Wanted{.values = false}), engine_(engine) {}
 
-  Task<Result<>> page_ended() override {
+  Task<Result<>> flush() override {
     const auto names = std::exchange(names_, {});
     for (const auto& name : names) {
       OUT_CO_CHECK(co_await engine_.remove(name));
@@ -295,7 +300,7 @@ class EtcdFace::Operations {
     sending.append(part.SerializeAsString());
     KeyRange keys{request.key(), request.range_end()};
     OUT_CO_CHECK(co_await find(std::move(keys), &sending));
-    OUT_CO_CHECK(co_await sending.page_ended());
+    OUT_CO_CHECK(co_await sending.flush());
     part.Clear();
     part.set_count(static_cast<std::int64_t>(sending.count()));
     part.set_more(sending.more());
@@ -393,7 +398,7 @@ class EtcdFace::Operations {
     if (keys.contains(own)) {
       sink->add(std::move(own), 1, [this] { return replica_record(engine_.hosts().addresses); });
     }
-    auto ended = co_await sink->page_ended();
+    auto ended = co_await sink->flush();
     co_return ended;
   }
 
@@ -417,8 +422,11 @@ class EtcdFace::Operations {
         } else if (job.counter) {
           sink->add(std::move(key), job.id, [&job] { return encode(*job.counter); });
         }
+        if (sink->full()) {
+          OUT_CO_CHECK(co_await sink->flush());
+        }
       }
-      OUT_CO_CHECK(co_await sink->page_ended());
+      OUT_CO_CHECK(co_await sink->flush());
       if (keys.end.empty()) co_return Result<>();  // The one is the first of those that begin so.
     }
   }

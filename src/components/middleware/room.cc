@@ -16,7 +16,7 @@ Task<Result<>> Room::take(std::size_t bytes) {
   co_return Result<>();
 }
 
-bool Room::take_more(std::size_t bytes) noexcept {
+bool Room::take_now(std::size_t bytes) noexcept {
   if (!fits(bytes)) return false;
   taken_ += bytes;
   return true;

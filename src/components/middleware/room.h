@@ -13,8 +13,8 @@ class Room {
   /// Returns once there is room, or the error of a cancellation. Where nobody else is there is room
   /// for everything.
   Task<Result<>> take(std::size_t bytes);
-  /// More for one who has some: at once, or false.
-  [[nodiscard]] bool take_more(std::size_t bytes) noexcept;
+  /// At once, past those who wait, or not at all.
+  [[nodiscard]] bool take_now(std::size_t bytes) noexcept;
   void give(std::size_t bytes) noexcept;
 
  private:

@@ -98,8 +98,10 @@ class Wasm final : public Middleware {
     }
     auto job = std::make_shared<Job>();
     const std::size_t bytes = kCallBytes + new_guest_bytes_ + request.body.whole.size();
-    const auto room = co_await with_timeout(room_.take(bytes), fields_.timeout_max());
-    if (!room) co_return refusal(503);
+    if (!room_.take_now(bytes)) {
+      const auto room = co_await with_timeout(room_.take(bytes), fields_.timeout_max());
+      if (!room) co_return refusal(503);
+    }
     job->bytes = bytes;
     auto response = co_await handled(job, std::move(request), std::move(next));
     if (job->guest != nullptr) keep(std::move(job->guest));
@@ -212,7 +214,7 @@ class Wasm final : public Middleware {
   /// Whether it may wait with as much as its guest has now, which may have grown.
   bool has_room(Job& job) {
     const std::size_t more = job.guest->bytes() - std::min(job.guest->bytes(), new_guest_bytes_);
-    if (!room_.take_more(more)) return false;
+    if (!room_.take_now(more)) return false;
     job.bytes += more;
     return true;
   }

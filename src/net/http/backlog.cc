@@ -31,6 +31,10 @@ bool Backlog::hopeless() const noexcept {
   return *loop_bytes_ >= kLoopBytesMax || loop_->now() - taken_at_ >= kPatience;
 }
 
+bool Backlog::hopeless_for(Duration time) const noexcept {
+  return hopeless() && loop_->now() - taken_at_ >= time;
+}
+
 int Backlog::allowance() const noexcept {
   constexpr int kMany = 16;
   if (*loop_bytes_ < kLoopFullBytes / 4) return kMany;

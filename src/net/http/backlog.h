@@ -58,6 +58,8 @@ class Backlog {
   /// Full, and there is no room for more of this client's: what asks for it may be refused, and its
   /// answers dropped.
   [[nodiscard]] bool hopeless() const noexcept;
+  /// So for this long.
+  [[nodiscard]] bool hopeless_for(Duration time) const noexcept;
   /// How many more requests may be answered now although it is full.
   [[nodiscard]] int allowance() const noexcept;
 

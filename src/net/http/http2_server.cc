@@ -208,6 +208,14 @@ class Http2Server final : public Protocol, http2::Handler {
     while (!waiting_.empty() && has_room()) next_waiting().dispatch();
   }
   void on_waited() {
+    if (std::exchange(left_, backlog_.hopeless_for(host_.options().unread_timeout))) {
+      return host_.close(false);  // The goodbye cannot leave either.
+    }
+    if (left_) {
+      session_.terminate(http2::ErrorCode::enhance_your_calm, "answers_not_read");
+      writer_.request();
+      return arm_room_timer();
+    }
     give_while_room();
     if (backlog_.hopeless()) {
       while (!waiting_.empty()) next_waiting().refuse();
@@ -215,7 +223,7 @@ class Http2Server final : public Protocol, http2::Handler {
       const int given = backlog_.full() ? backlog_.allowance() : kGivenBesideOthers;
       for (int i = 0; i < given && !waiting_.empty(); ++i) next_waiting().dispatch();
     }
-    if (!waiting_.empty()) arm_room_timer();
+    if (!waiting_.empty() || backlog_.full()) arm_room_timer();
   }
 
   // http2::Handler
@@ -267,6 +275,7 @@ class Http2Server final : public Protocol, http2::Handler {
     if (over_) return;
     if (std::exchange(data_sent_, session_.data_sent()) != session_.data_sent()) backlog_.taken();
     give_while_room();
+    if (backlog_.full() && !room_timer_.running()) arm_room_timer();
     if (failed_ || session_.done()) host_.close(true);
   }
 
@@ -317,6 +326,7 @@ class Http2Server final : public Protocol, http2::Handler {
   bool sent_since_ping_ = false;
   bool ping_waiting_ = false;
   bool leaving_ = false;
+  bool left_ = false;  // With a goodbye that is under way.
   bool failed_ = false;
   bool over_ = false;
 };

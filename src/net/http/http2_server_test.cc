@@ -215,9 +215,10 @@ class Miser {
     return true;
   }
   std::map<std::uint32_t, std::size_t> bytes;
+  std::optional<ErrorCode> goodbye;
 
  private:
-  static constexpr std::uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4,
+  static constexpr std::uint8_t kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kGoaway = 7,
                                 kWindowUpdate = 8;
   static std::string frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream,
                            std::string_view payload) {
@@ -256,6 +257,7 @@ class Miser {
   void take(char type, char flags, std::uint32_t stream, std::string_view payload) {
     if (type == kData) bytes[stream] += payload.size();
     if ((type == kData || type == kHeaders) && (flags & 1) != 0) ends_.insert(stream);
+    if (type == kGoaway) goodbye = ErrorCode(number(payload.substr(4, 4)));
     if (type == kReset) ++resets_[ErrorCode(number(payload))];
   }
 
@@ -370,6 +372,21 @@ TEST(Http2Server, RequestsThatTakeLongRunAllAtTheSameTimeHoweverManyTheyAre) {
     all.insert(stream);
   }
   EXPECT_TRUE(miser.ended(std::move(all)));
+}
+
+TEST(Http2Server, AClientThatNeverReadsIsLeftWhenThereIsNoRoom) {
+  ServerOptions options = with({});
+  options.unread_timeout = 2500ms;
+  Served served(std::move(options));
+  Miser miser(served.port);
+  miser.get("/large/17000000", 8);
+  EXPECT_FALSE(miser.ended({1})) << "the connection ends before any answer does";
+  EXPECT_EQ(miser.goodbye, ErrorCode::enhance_your_calm);
+  // What it held is free.
+  Miser other(served.port);
+  other.get("/large/17000000", 8);
+  for (std::uint32_t stream = 1; stream < 16; stream += 2) other.open_window(stream);
+  EXPECT_TRUE(other.ended({1, 3, 5, 7, 9, 11, 13, 15}));
 }
 
 TEST(Http2Server, AnswersForWhichThereIsNoRoomAreDropped) {

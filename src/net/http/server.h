@@ -45,6 +45,9 @@ struct ServerOptions {
   /// A request head must be complete so long after its first byte, which must come so long after
   /// the connection (and be behind any TLS handshake). Upstream: 10 s.
   Duration head_timeout = std::chrono::seconds(10);
+  /// HTTP/2: who takes nothing of many large answers for so long is left, once there is no room for
+  /// more of them.
+  Duration unread_timeout = std::chrono::seconds(30);
   KeepAlive keep_alive;
   /// Serve TLS with this; nullptr: cleartext.
   std::shared_ptr<TlsContext> tls;

@@ -18,11 +18,10 @@ constexpr auto kRequestEndWait = std::chrono::milliseconds(50);
 // A client may ping too often so many times before it is told to stop (grpc-go: 2).
 constexpr int kPingStrikesMax = 2;
 // Requests of a connection that run at the same time before further ones wait for one of them to
-// end: how much they will be answered is not known. As they may be waiting for what comes next,
-// those are given to their handlers all the same, only not all at once.
-constexpr int kRunningMax = 256;
+// end: how much they will be answered is not known. As they may be waiting for what comes next, it
+// is twice as many after each such time, until the answers turn out to be too much.
+constexpr std::size_t kRunningMax = 256;
 constexpr auto kWaitForOthers = std::chrono::milliseconds(10);
-constexpr int kGivenBesideOthers = 32;
 // While a client leaves its answers unread some of its requests are answered all the same from time
 // to time, for the same reason.
 constexpr auto kWaitForRoom = std::chrono::milliseconds(100);
@@ -169,7 +168,8 @@ class Http2Server final : public Protocol, http2::Handler {
   Host& host() noexcept { return host_; }
   Scope& scope() noexcept { return scope_; }
   Backlog& backlog() noexcept { return backlog_; }
-  void count_running(int change) noexcept { running_ += change; }
+  void one_runs() noexcept { ++running_; }
+  void one_has_run() noexcept { --running_; }
   void flush() {
     sent_since_ping_ = true;
     writer_.request();
@@ -196,7 +196,7 @@ class Http2Server final : public Protocol, http2::Handler {
     if (!room_timer_.running()) arm_room_timer();
   }
   [[nodiscard]] bool has_room() const noexcept {
-    return running_ < kRunningMax && !backlog_.full();
+    return running_ < running_max_ && !backlog_.full();
   }
   void arm_room_timer() { room_timer_.start(backlog_.full() ? kWaitForRoom : kWaitForOthers); }
   Exchange& next_waiting() {
@@ -216,13 +216,16 @@ class Http2Server final : public Protocol, http2::Handler {
       writer_.request();
       return arm_room_timer();
     }
-    give_while_room();
     if (backlog_.hopeless()) {
       while (!waiting_.empty()) next_waiting().refuse();
-    } else {
-      const int given = backlog_.full() ? backlog_.allowance() : kGivenBesideOthers;
+    } else if (backlog_.full()) {
+      running_max_ = kRunningMax;
+      const int given = backlog_.allowance();
       for (int i = 0; i < given && !waiting_.empty(); ++i) next_waiting().dispatch();
+    } else if (running_ >= running_max_ && running_max_ < host_.options().concurrent_streams_max) {
+      running_max_ *= 2;
     }
+    give_while_room();
     if (!waiting_.empty() || backlog_.full()) arm_room_timer();
   }
 
@@ -321,7 +324,8 @@ class Http2Server final : public Protocol, http2::Handler {
   TimePoint idle_since_ = Loop::current().now();
   TimePoint last_ping_;
   std::uint64_t data_sent_ = 0;
-  int running_ = 0;
+  std::size_t running_ = 0;
+  std::size_t running_max_ = kRunningMax;
   int ping_strikes_ = 0;
   bool sent_since_ping_ = false;
   bool ping_waiting_ = false;
@@ -376,14 +380,14 @@ void Exchange::dispatch() {
   }
   is_head_ = request_.method == "HEAD";
   running_ = true;
-  server_.count_running(1);
+  server_.one_runs();
   server_.scope().spawn(answer(std::move(request_)), cancellation_);
 }
 
 Task<void> Exchange::answer(Request request) {
   auto response = co_await handle_safely(server_.host().handler(), std::move(request));
   running_ = false;
-  server_.count_running(-1);
+  server_.one_has_run();
   if (stream_ != nullptr) {
     respond(std::move(response));
   } else if (response.body.stream) {

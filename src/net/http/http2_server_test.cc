@@ -361,13 +361,15 @@ TEST(Http2Server, AClientThatReadsNothingIsAnsweredNoMore) {
 }
 
 TEST(Http2Server, RequestsThatTakeLongRunAllAtTheSameTimeHoweverManyTheyAre) {
-  Served served(with({}));
+  ServerOptions options = with({});
+  options.concurrent_streams_max = 2000;
+  Served served(std::move(options));
   Miser miser(served.port);
-  miser.get("/wait", 700);
-  while (served.waiting < 700) std::this_thread::yield();
+  miser.get("/wait", 1500);
+  while (served.waiting < 1500) std::this_thread::yield();
   served.release();
   std::set<std::uint32_t> all;
-  for (std::uint32_t stream = 1; stream < 1400; stream += 2) {
+  for (std::uint32_t stream = 1; stream < 3000; stream += 2) {
     miser.open_window(stream);
     all.insert(stream);
   }

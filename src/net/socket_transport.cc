@@ -91,6 +91,14 @@ class SocketTransport final : public Transport, FdWatch::Handler, Loop::TurnEnd 
     unsent_ = 0;
   }
 
+  void close_behind_last_word() noexcept override {
+    if (fd_ >= 0 && !blocked_ && !out_.empty()) {
+      const std::string_view word = std::string_view(out_.front()).substr(sent_of_first_);
+      [[maybe_unused]] const auto sent = ::send(fd_, word.data(), word.size(), MSG_NOSIGNAL);
+    }
+    close();
+  }
+
   void reset() noexcept override {
     // Behind what a peer that does not read has not taken, an orderly end would wait for ever.
     const linger at_once{.l_onoff = 1, .l_linger = 0};

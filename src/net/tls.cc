@@ -356,7 +356,8 @@ class TlsTransport final : public Transport, Transport::Events, Loop::TurnEnd {
   void give_up(const Error& error) {
     if (closed_) return;
     flush();  // An alert for the peer may be waiting.
-    close();
+    closed_ = true;
+    inner_->close_behind_last_word();
     events_->on_error(error);
   }
 

@@ -213,6 +213,22 @@ TEST(HttpServer, AHandshakeThatDoesNotEndIsClosed) {
   EXPECT_LT(std::chrono::steady_clock::now() - started, 9s);
 }
 
+TEST(HttpServer, WhoIsRefusedInTheHandshakeIsToldWhy) {
+  TlsOptions tls;
+  tls.certificate_chain_pem = kCertificate;
+  tls.private_key_pem = kKey;
+  ServerOptions options;
+  options.tls = TlsContext::server(tls).value();
+  Served served(large, options);
+  const Caller caller(served.port());
+  caller.send(std::string_view("\x16\x03\x01\x00\x05hello", 10));
+  const std::string alert = caller.rest();
+  // RFC 8446, section 6: content type 21, level fatal.
+  ASSERT_EQ(alert.size(), 7U) << "no alert";
+  EXPECT_EQ(alert[0], 21);
+  EXPECT_EQ(alert[5], 2);
+}
+
 TEST(HttpServer, AClientThatIgnoresAGoodbyeDoesNotHoldUpTheEndForLong) {
   Served served(large);
   const Caller caller(served.port());

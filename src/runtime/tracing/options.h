@@ -20,7 +20,7 @@ struct OtlpOptions {
   std::uint16_t port = 0;
   std::string path;  ///< Of HTTP: "/v1/traces".
   bool tls = true;
-  bool gzip = false;  ///< What is sent is compressed.
+  bool gzip = false;                             ///< What is sent is compressed.
   std::string ca_pem, certificate_pem, key_pem;  ///< Each empty if not given.
   std::vector<std::pair<std::string, std::string>> headers;
   Duration timeout = std::chrono::seconds(10);  ///< Of one try, as OpenTelemetry's default is.

@@ -52,8 +52,8 @@ class Transport {
   virtual void finish_sending() = 0;
   /// Drops what is left, and the connection.
   virtual void close() noexcept = 0;
-  /// close(), but of what is left goes what the kernel takes at once: for a last word to a peer that
-  /// is given up.
+  /// close(), but of what is left goes what the kernel takes at once: for a last word to a peer
+  /// that is given up.
   virtual void close_behind_last_word() noexcept { close(); }
   /// close(), by which the peer learns of it at once even if it reads nothing: for a message that
   /// breaks off.

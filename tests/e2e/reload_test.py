@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -232,6 +233,8 @@ def a_configuration_takes_effect_under_traffic():
     traffic.end()
     put(folder, "config.yaml", configuration(accessControl=rules, metrics={"enabled": False}))
     wait_until(lambda: caller.get(f"{method}/free").status == 403, "the caller to be denied")
+    # Who may call does not wait for the store to be open again.
+    wait_until(lambda: names(callee) == ["vault"], "the store to be open")
     assert callee.get("/v1.0/secrets/vault/a").json == {"a": "1"}
     wait_until(lambda: "take effect after SIGHUP or a restart: metrics" in callee.output(), "the warning")
 
@@ -408,6 +411,33 @@ def a_new_life_refuses_no_request():
     # And at the end of the last one the ports are free at once.
     sidecar.signal(signal.SIGTERM)
     assert sidecar.wait() == 0
+
+
+@test
+def a_new_life_stays_on_its_internal_port_though_the_usual_one_has_become_free():
+    flags = ("--dapr-internal-grpc-port", 0, "--dapr-internal-grpc-listen-address", "127.0.0.1")
+    usual, other = (Daprd("reload-usual", flags=flags) for _ in range(2))
+
+    def ports(sidecar):
+        return re.findall(r"Internal gRPC server is running on [^ ]*:(\d+)", sidecar.output())
+
+    assert ports(usual) != ports(other)
+    usual.signal(signal.SIGTERM)
+    assert usual.wait() == 0
+    other.signal(signal.SIGHUP)
+    wait_until(lambda: lives(other) == 2, "the next life")
+    before, now = ports(other)
+    assert before == now
+
+
+@test
+def an_end_that_is_asked_for_on_the_way_to_a_new_life_is_the_end():
+    for point in ("Received SIGHUP", "Dapr is shutting down", "Dapr runtime stopped"):
+        sidecar = Daprd("reload-end")
+        sidecar.signal(signal.SIGHUP)
+        wait_until(lambda: point in sidecar.output(), point)  # noqa: B023
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.wait() == 0
 
 
 @test

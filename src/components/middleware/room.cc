@@ -16,8 +16,8 @@ Task<Result<>> Room::take(std::size_t bytes) {
   co_return Result<>();
 }
 
-bool Room::take_now(std::size_t bytes) noexcept {
-  if (!fits(bytes)) return false;
+bool Room::take_now(std::size_t bytes, std::size_t held) noexcept {
+  if (bytes > 0 && taken_ != held && !fits(bytes)) return false;
   taken_ += bytes;
   return true;
 }

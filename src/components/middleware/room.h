@@ -13,8 +13,8 @@ class Room {
   /// Returns once there is room, or the error of a cancellation. Where nobody else is there is room
   /// for everything.
   Task<Result<>> take(std::size_t bytes);
-  /// At once, past those who wait, or not at all.
-  [[nodiscard]] bool take_now(std::size_t bytes) noexcept;
+  /// As take(), but at once, past those who wait, or not at all. For one who holds `held` already.
+  [[nodiscard]] bool take_now(std::size_t bytes, std::size_t held = 0) noexcept;
   void give(std::size_t bytes) noexcept;
 
  private:

@@ -214,7 +214,7 @@ class Wasm final : public Middleware {
   /// Whether it may wait with as much as its guest has now, which may have grown.
   bool has_room(Job& job) {
     const std::size_t more = job.guest->bytes() - std::min(job.guest->bytes(), new_guest_bytes_);
-    if (!room_.take_now(more)) return false;
+    if (!room_.take_now(more, job.bytes)) return false;
     job.bytes += more;
     return true;
   }

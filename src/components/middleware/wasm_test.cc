@@ -284,6 +284,16 @@ TEST_F(WasmTest, MoreThanTheMemoryForWaitingGuestsHoldsIsRefusedAndNotKeptWaitin
   EXPECT_EQ(crowd_of(rig, 12), (std::map<int, int>{{200, 8}, {503, 4}}));
 }
 
+TEST_F(WasmTest, AGuestThatIsAloneMayGrowAboveTheMemoryForWaitingGuests) {
+  const LogCapture quiet;
+  Code code;
+  const std::string grow("\x40\x00\x1a", 3);
+  code.on_request = Code::number(32) + grow + Code::next(true);
+  Rig rig("middleware.http.wasm",
+          guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "100ms"}}));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(rig.send("/a").status, 200);
+}
+
 TEST_F(WasmTest, ALoopIsNotHeldUpByAGuest) {
   const LogCapture quiet;
   Code code;

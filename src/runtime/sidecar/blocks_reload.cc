@@ -134,6 +134,7 @@ Task<void> Blocks::apply_configuration(resources::Configuration now, bool as_res
 
 Task<void> Blocks::apply_pipelines(resources::Configuration now) {
   resources::Configuration& current = shared_.settings.configuration;
+  const bool follows_files = now.feature_enabled("HotReload");
   const bool same = now.http_pipeline == current.http_pipeline &&
                     now.app_http_pipeline == current.app_http_pipeline;
   if (!same) {
@@ -142,7 +143,7 @@ Task<void> Blocks::apply_pipelines(resources::Configuration now) {
     co_await make_live_everywhere();
     say_missing_middlewares();
   }
-  if (!current.feature_enabled("HotReload")) {
+  if (!follows_files) {
     log.info("Hot reloading disabled: files are not followed any more");
     reloader_->stop();
   }

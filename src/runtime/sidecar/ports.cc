@@ -1,6 +1,7 @@
 #include "runtime/sidecar/ports.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -30,6 +31,8 @@ std::string unbracketed(const std::string& address) {
   return address;
 }
 
+std::string name_of(const std::string& host, int port) { return host + ":" + std::to_string(port); }
+
 }  // namespace
 
 template <class Open>
@@ -47,7 +50,7 @@ Result<std::unique_ptr<net::Listener>> Ports::take(const std::string& name, Open
 }
 
 Result<std::unique_ptr<net::Listener>> Ports::bind(const std::string& host, int port) {
-  return take(host + ":" + std::to_string(port), [&] {
+  return take(name_of(host, port), [&] {
     return net::Listener::bind(unbracketed(host), static_cast<std::uint16_t>(port));
   });
 }
@@ -56,7 +59,14 @@ Result<std::unique_ptr<net::Listener>> Ports::bind_unix(const std::string& path)
   return take(path, [&] { return net::Listener::bind_unix(path); });
 }
 
-void Ports::begin_life() { before_ = std::exchange(now_, {}); }
+void Ports::begin_life() {
+  std::ranges::move(before_, std::back_inserter(now_));
+  before_ = std::exchange(now_, {});
+}
+
+bool Ports::keeps(const std::string& host, int port) const {
+  return std::ranges::find(before_, name_of(host, port), &Kept::name) != before_.end();
+}
 
 void Ports::let_go() {
   before_.clear();

@@ -23,8 +23,11 @@ class Ports {
   /// As net::Listener's, or what the life before has listened on.
   Result<std::unique_ptr<net::Listener>> bind(const std::string& host, int port);
   Result<std::unique_ptr<net::Listener>> bind_unix(const std::string& path);
-  /// A new life begins, which asks for the same ports in the same order.
+  /// A new life begins, which asks for the same ports in the same order. The one before may have
+  /// ended before it had asked for all of them.
   void begin_life();
+  /// Whether the life before has listened on this and it has not been asked for since.
+  [[nodiscard]] bool keeps(const std::string& host, int port) const;
   /// It has asked for all of them: what it did not ask for is closed.
   void complete() { before_.clear(); }
   /// There will be no other life: sockets close with those who accept on them.

@@ -70,5 +70,20 @@ TEST_F(PortsTest, TheNextLifeListensOnWhatTheOneBeforeDid) {
   EXPECT_TRUE(net::Listener::bind("127.0.0.1", static_cast<std::uint16_t>(ports[0])));
 }
 
+TEST_F(PortsTest, ALifeThatEndsBeforeItHasAskedForAllLeavesThemToTheNext) {
+  ports_.begin_life();
+  const int first = ports_.bind("127.0.0.1", 0).value()->port();
+  const int second = ports_.bind("127.0.0.1", 0).value()->port();
+  ports_.begin_life();
+  EXPECT_EQ(ports_.bind("127.0.0.1", 0).value()->port(), first);
+  ports_.begin_life();
+  ports_.begin_life();
+  EXPECT_EQ(ports_.bind("127.0.0.1", 0).value()->port(), first);
+  EXPECT_TRUE(ports_.keeps("127.0.0.1", 0));
+  EXPECT_FALSE(ports_.keeps("127.0.0.1", second));
+  EXPECT_EQ(ports_.bind("127.0.0.1", 0).value()->port(), second);
+  EXPECT_FALSE(ports_.keeps("127.0.0.1", 0));
+}
+
 }  // namespace
 }  // namespace outrigger::runtime

@@ -24,16 +24,21 @@ int run_sidecar(const options::Options& options) {
   log.info("Starting Dapr Runtime -- version ", build_version(), " -- commit ", build_commit());
   log.info("Log level set to: ", to_string(options.log.level));
   Ports ports;
-  for (;;) {
+  // A life that has ended its work does not hear what is asked of it any more.
+  bool end = false;
+  while (!end) {
     ports.begin_life();
     Sidecar sidecar(options, ports, [](int code) { std::_Exit(code); });
     Lifetime life(signals);
     auto started = sidecar.start([&](std::optional<Error> error) { life.ended(std::move(error)); });
     if (!started) die(started.error());
-    life.wait([&](Lifetime::Wish wish) { sidecar.stop(wish); });
+    life.wait([&](Lifetime::Wish wish) {
+      end = end || wish == Lifetime::Wish::end;
+      sidecar.stop(wish);
+    });
     sidecar.join();
     if (const auto error = life.error()) die(*error);
-    if (!sidecar.begins_anew()) break;
+    end = end || !sidecar.begins_anew();
   }
   log.info("Daprd shutdown gracefully");
   return 0;

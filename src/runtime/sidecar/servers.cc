@@ -139,7 +139,10 @@ void Servers::reserve_internal() {
     char folder[4096] = "";
     if (::getcwd(folder, sizeof folder) == nullptr) folder[0] = '\0';
     port = options::stable_port(impl_->shared.settings.identity.app_id, folder, ::getuid(), host);
-    auto stable = impl_->ports.bind(listen.internal_address, port);
+    // Others know the port of the life before, which may have found the stable one in use.
+    const bool other = !impl_->ports.keeps(listen.internal_address, port) &&
+                       impl_->ports.keeps(listen.internal_address, 0);
+    auto stable = impl_->ports.bind(listen.internal_address, other ? 0 : port);
     if (stable) {
       impl_->internal_reserved = *std::move(stable);
     } else {

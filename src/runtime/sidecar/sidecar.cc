@@ -79,7 +79,10 @@ struct Sidecar::Impl {
   Task<void> follow_app_health();
   Task<void> follow_files();
   void stop_here(Lifetime::Wish wish) {
-    if (wish == Lifetime::Wish::end) another_life = false;
+    if (wish == Lifetime::Wish::end && another_life) {
+      another_life = false;
+      ports.let_go();
+    }
     if (stop_asked) return;
     another_life = wish == Lifetime::Wish::restart;
     stop_asked = true;

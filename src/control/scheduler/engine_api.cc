@@ -1,4 +1,5 @@
 #include "base/random.h"
+#include "base/strings.h"
 #include "control/scheduler/engine.h"
 
 // What the API asks of the engine: all jobs, whoever triggers them.
@@ -14,6 +15,8 @@ Task<Result<>> Engine::schedule(std::string name, Job job, bool overwrite) {
 
 Task<Result<>> Engine::restore(std::string name, StoredJob job) {
   OUT_CO_CHECK(check_name(name));
+  // As all others are, by the API's messages. Records are bytes.
+  if (!is_utf8(name)) co_return fail(Code::invalid_argument, "a job's name must be UTF-8");
   PutRequest request{.name = std::move(name), .job = std::move(job)};
   auto written = co_await write(std::move(request));
   co_return written;

@@ -1,8 +1,11 @@
-#include <deque>
 #include <limits>
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include "control/scheduler/etcd_face.h"
 #include "control/scheduler/etcd_keys.h"
+#include "control/scheduler/etcd_sinks.h"
 #include "control/scheduler/record.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
 #include "etcd/rpc.pb.h"
@@ -13,16 +16,24 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-constexpr std::string_view kJobs = "dapr/jobs/";
 constexpr std::string_view kCounters = "dapr/counters/";
 constexpr std::string_view kReplicas = "dapr/leadership/";
-constexpr std::size_t kMessageBytesMax = std::size_t{64} << 20;
+// Far above what clients of etcd send by themselves: 2 MiB.
+constexpr std::size_t kMessageBytesMax = std::size_t{16} << 20;
+// Upstream's --etcd-max-txn-ops.
+constexpr int kOperationsMax = 10'000;
 // What is not sent as it is read is not more than this.
-constexpr std::size_t kHeldBytesMax = std::size_t{64} << 20;
+constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 // A range that is larger is sent as it is read.
 constexpr std::size_t kWholeBytesMax = std::size_t{4} << 20;
-// That no field of a RangeResponse has.
-constexpr std::uint32_t kPadding = 1000;
+// What is read of the store at a time, so that nobody holds more who waits for a client.
+constexpr std::size_t kPageBytesMax = std::size_t{256} << 10;
+// So many answers at most are gathered at the same time,
+constexpr std::size_t kGatheringMax = 8;
+// and so many that may be as large as what is held at all;
+constexpr std::size_t kHoldingMax = 2;
+// and so many pages are read. Others wait for their turn.
+constexpr std::size_t kReadingMax = 4;
 constexpr Duration kGrace = std::chrono::seconds(1);
 
 std::string replica_record(const std::vector<std::string>& addresses) {
@@ -44,215 +55,30 @@ pb::ResponseHeader header() {
   return header;
 }
 
-mvccpb::KeyValue record_of(std::string key, std::string value, JobId revision) {
-  mvccpb::KeyValue record;
-  record.set_key(std::move(key));
-  record.set_value(std::move(value));
-  record.set_create_revision(static_cast<std::int64_t>(revision));
-  record.set_mod_revision(static_cast<std::int64_t>(revision));
-  record.set_version(1);
-  return record;
-}
-
 std::string keyed(std::string_view folder, std::string_view name) {
   std::string key(folder);
   key += name;
   return key;
 }
 
-std::unexpected<Error> too_large() {
-  return fail(Code::resource_exhausted,
-              "etcdserver: request is too large: what it gives does not fit in memory; ask for the "
-              "records of one app, or page by page");
+/// Gives it when one of so many turns is free.
+template <class T>
+Task<Result<T>> in_turn(Semaphore* turns, Task<Result<T>> task) {
+  OUT_CO_CHECK(co_await turns->acquire());
+  auto result = co_await std::move(task);
+  turns->release();
+  co_return result;
 }
 
-/// What of the records in a range is wanted.
-struct Wanted {
-  std::size_t limit = 0;  ///< 0: all.
-  bool last = false;      ///< The last ones, backwards.
-  bool keys = true;
-  bool values = true;
-
-  [[nodiscard]] bool full(std::size_t count) const { return limit > 0 && count >= limit; }
-};
-
-/// Takes the records of a range one after the other.
-class Sink {
- public:
-  explicit Sink(Wanted wanted) : wanted_(wanted) {}
-  virtual ~Sink() = default;
-  Sink(const Sink&) = delete;
-  Sink& operator=(const Sink&) = delete;
-
-  /// In the order of keys. `render` gives the value.
-  template <class Render>
-  void add(std::string key, JobId revision, const Render& render) {
-    ++count_;
-    if (!wanted_.keys || (wanted_.full(count_ - 1) && !wanted_.last)) return;
-    std::string value;
-    if (wanted_.values) value = render();
-    take(record_of(std::move(key), std::move(value), revision));
-  }
-  /// Deals with what has been added: at the end of each page of the store, and when full().
-  virtual Task<Result<>> flush() = 0;
-  [[nodiscard]] virtual bool full() const noexcept { return false; }
-
-  [[nodiscard]] std::size_t count() const noexcept { return count_; }
-  [[nodiscard]] bool more() const noexcept {
-    return wanted_.keys && wanted_.limit > 0 && count_ > wanted_.limit;
-  }
-
- protected:
-  virtual void take(mvccpb::KeyValue record) = 0;
-  const Wanted wanted_;
-
- private:
-  std::size_t count_ = 0;
-};
-
-/// As a part of an answer.
-pb::RangeResponse part_of(mvccpb::KeyValue record) {
-  pb::RangeResponse part;
-  *part.add_kvs() = std::move(record);
-  return part;
-}
-
-/// Keeps them, up to so many bytes.
-class Finding final : public Sink {
- public:
-  Finding(Wanted wanted, std::size_t bytes_max) : Sink(wanted), bytes_max_(bytes_max) {}
-
-  Task<Result<>> flush() override {
-    if (full()) co_return too_large();
-    co_return Result<>();
-  }
-  [[nodiscard]] bool full() const noexcept override { return bytes_ > bytes_max_; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-  std::deque<mvccpb::KeyValue> records() {
-    if (wanted_.last) std::ranges::reverse(records_);
-    return std::move(records_);
-  }
-
- private:
-  void take(mvccpb::KeyValue record) override {
-    if (wanted_.full(records_.size())) {
-      bytes_ -= records_.front().ByteSizeLong();
-      records_.pop_front();
-    }
-    bytes_ += record.ByteSizeLong();
-    records_.push_back(std::move(record));
-  }
-
-  const std::size_t bytes_max_;
-  std::size_t bytes_ = 0;
-  std::deque<mvccpb::KeyValue> records_;
-};
-
-/// Finds out how many bytes they are in an answer.
-class Measuring final : public Sink {
- public:
-  using Sink::Sink;
-  Task<Result<>> flush() override { co_return Result<>(); }
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-
- private:
-  void take(mvccpb::KeyValue record) override {
-    bytes_ += part_of(std::move(record)).ByteSizeLong();
-  }
-  std::uint64_t bytes_ = 0;
-};
-
-/// Sends them, in an answer of a length that was told before.
-class Sending final : public Sink {
- public:
-  Sending(Wanted wanted, std::shared_ptr<net::Pipe> pipe, std::uint64_t length)
-      : Sink(wanted), pipe_(std::move(pipe)), left_(length) {}
-
-  /// What is no record.
-  void append(std::string_view bytes) {
-    OUT_ASSERT(bytes.size() <= left_);
-    left_ -= bytes.size();
-    pending_ += bytes;
-  }
-  Task<Result<>> flush() override {
-    OUT_CO_CHECK(fits_);
-    std::string bytes = std::move(pending_);
-    pending_.clear();
-    auto written = co_await pipe_->write(std::move(bytes));
-    co_return written;
-  }
-  [[nodiscard]] bool full() const noexcept override {
-    return !fits_ || pending_.size() >= net::Pipe::kHighWaterBytes;
-  }
-  /// Fills the rest with a field that readers pass over.
-  Task<Result<>> fill() {
-    OUT_CO_CHECK(co_await flush());
-    while (left_ > 0) {
-      append(padding(left_));
-      OUT_CO_CHECK(co_await flush());
-    }
-    co_return Result<>();
-  }
-  /// For what follows the records: the count, and a field that fills the rest.
-  static constexpr std::uint64_t kReserve = 64;
-
- private:
-  void take(mvccpb::KeyValue record) override {
-    if (!fits_) return;
-    const std::string bytes = part_of(std::move(record)).SerializeAsString();
-    if (bytes.size() + kReserve <= left_) return append(bytes);
-    fits_ =
-        fail(Code::unavailable, "etcdserver: more was written meanwhile than there is room for");
-  }
-  /// A field of at most so many bytes, which leaves none or enough for another.
-  static std::string padding(std::uint64_t bytes) {
-    constexpr std::uint64_t kPaddingMin = 16;
-    constexpr std::uint64_t kPieceMax = 64 * 1024;
-    const std::uint64_t piece = bytes <= kPieceMax ? bytes : kPieceMax / 2;
-    // No content gives some lengths, for the field tells its own.
-    for (const std::uint64_t size : {piece, piece - kPaddingMin}) {
-      for (const std::uint64_t head : {3U, 4U, 5U}) {
-        pb::RangeResponse field;
-        auto* unknown = field.GetReflection()->MutableUnknownFields(&field);
-        unknown->AddLengthDelimited(kPadding, std::string(size - head, '\0'));
-        if (field.ByteSizeLong() == size) return field.SerializeAsString();
-      }
-    }
-    return "";
-  }
-
-  std::shared_ptr<net::Pipe> pipe_;
-  std::uint64_t left_;
-  std::string pending_;
-  Result<> fits_;
+/// What is looked for under a folder, and how far that is.
+struct Search {
+  std::string_view folder;
+  KeyRange keys;
+  std::string prefix;
+  std::string after;
 };
 
 }  // namespace
-
-/// Deletes the jobs among them.
-class Removing final : public Sink {
- public:
-  explicit Removing(Engine& engine) : Sink(Wanted{.values = false}), engine_(engine) {}
-
-  Task<Result<>> flush() override {
-    const auto names = std::exchange(names_, {});
-    for (const auto& name : names) {
-      OUT_CO_CHECK(co_await engine_.remove(name));
-      ++removed_;
-    }
-    co_return Result<>();
-  }
-  [[nodiscard]] std::int64_t removed() const noexcept { return removed_; }
-
- private:
-  void take(mvccpb::KeyValue record) override {
-    if (record.key().starts_with(kJobs)) names_.push_back(record.key().substr(kJobs.size()));
-  }
-
-  Engine& engine_;
-  std::vector<std::string> names_;
-  std::int64_t removed_ = 0;
-};
 
 /// The operations on the records.
 class EtcdFace::Operations {
@@ -268,7 +94,7 @@ class EtcdFace::Operations {
     return wanted;
   }
 
-  /// Takes what it holds off `bytes_max`, above which it fails.
+  /// Takes what it holds off `bytes_max`, above which it fails. Called in turn.
   Task<Result<pb::RangeResponse>> range(pb::RangeRequest request, std::size_t* bytes_max) {
     if (request.key().empty()) co_return no_key();
     Finding finding(wanted_by(request), *bytes_max);
@@ -279,8 +105,14 @@ class EtcdFace::Operations {
     *response.mutable_header() = header();
     response.set_count(static_cast<std::int64_t>(finding.count()));
     response.set_more(finding.more());
-    for (auto& record : finding.records()) *response.add_kvs() = std::move(record);
+    for (auto& record : finding.records()) write_record(std::move(record), *response.add_kvs());
     co_return response;
+  }
+  Task<Result<pb::RangeResponse>> range_whole(pb::RangeRequest request) {
+    const bool backwards = wanted_by(request).last;
+    Semaphore& turns = backwards ? holding_ : gathering_;
+    std::size_t bytes_max = backwards ? kHeldBytesMax : kWholeBytesMax;
+    co_return co_await in_turn(&turns, range(std::move(request), &bytes_max));
   }
 
   /// How long an answer to this would be now.
@@ -300,7 +132,6 @@ class EtcdFace::Operations {
     sending.append(part.SerializeAsString());
     KeyRange keys{request.key(), request.range_end()};
     OUT_CO_CHECK(co_await find(std::move(keys), &sending));
-    OUT_CO_CHECK(co_await sending.flush());
     part.Clear();
     part.set_count(static_cast<std::int64_t>(sending.count()));
     part.set_more(sending.more());
@@ -327,25 +158,28 @@ class EtcdFace::Operations {
     OUT_CO_CHECK(co_await find(std::move(keys), &finding));
     *bytes_max -= finding.bytes();
     for (auto& record : finding.records()) {
-      if (!record.key().starts_with(kJobs)) continue;
-      OUT_CO_CHECK(co_await engine_.remove(record.key().substr(kJobs.size())));
+      if (!record.key.starts_with(kJobKeys)) continue;
+      OUT_CO_CHECK(co_await engine_.remove(record.key.substr(kJobKeys.size())));
       response.set_deleted(response.deleted() + 1);
-      *response.add_prev_kvs() = std::move(record);
+      write_record(std::move(record), *response.add_prev_kvs());
     }
     co_return response;
   }
   Task<Result<pb::DeleteRangeResponse>> remove_alone(pb::DeleteRangeRequest request) {
     std::size_t bytes_max = kHeldBytesMax;
-    co_return co_await remove(std::move(request), &bytes_max);
+    const bool holds = request.prev_kv();
+    auto removal = remove(std::move(request), &bytes_max);
+    if (holds) removal = in_turn(&holding_, std::move(removal));
+    co_return co_await std::move(removal);
   }
 
   Task<Result<pb::PutResponse>> put(pb::PutRequest request) {
     pb::PutResponse response;
     *response.mutable_header() = header();
     const std::string& key = request.key();
-    if (key.starts_with(kJobs)) {
+    if (key.starts_with(kJobKeys)) {
       OUT_CO_TRY(auto job, decode_job(request.value()));
-      OUT_CO_CHECK(co_await engine_.restore(key.substr(kJobs.size()), std::move(job)));
+      OUT_CO_CHECK(co_await engine_.restore(key.substr(kJobKeys.size()), std::move(job)));
     } else if (key.starts_with(kCounters)) {
       OUT_CO_TRY(auto counter, decode_counter(request.value()));
       OUT_CO_CHECK(co_await engine_.restore_counter(key.substr(kCounters.size()), counter));
@@ -360,6 +194,16 @@ class EtcdFace::Operations {
     if (request.compare_size() > 0) {
       co_return fail(Code::unimplemented, "transactions with conditions are not served here");
     }
+    const bool holds = std::ranges::any_of(request.success(), [](const pb::RequestOp& operation) {
+      return operation.has_request_range() || operation.request_delete_range().prev_kv();
+    });
+    auto transaction = run_all_of(std::move(request));
+    if (holds) transaction = in_turn(&holding_, std::move(transaction));
+    co_return co_await std::move(transaction);
+  }
+
+ private:
+  Task<Result<pb::TxnResponse>> run_all_of(pb::TxnRequest request) {
     std::size_t bytes_max = kHeldBytesMax;  // Of all operations together.
     pb::TxnResponse response;
     *response.mutable_header() = header();
@@ -383,14 +227,13 @@ class EtcdFace::Operations {
     co_return response;
   }
 
- private:
   static std::unexpected<Error> no_key() {
     return fail(Code::invalid_argument, "etcdserver: key is not provided");
   }
 
   /// In the order of keys: counters, jobs, replicas.
   Task<Result<>> find(KeyRange keys, Sink* sink) {
-    for (const auto folder : {kCounters, kJobs}) {
+    for (const auto folder : {kCounters, kJobKeys}) {
       if (!keys.meets(folder)) continue;
       OUT_CO_CHECK(co_await find_under(folder, keys, sink));
     }
@@ -402,40 +245,88 @@ class EtcdFace::Operations {
     co_return ended;
   }
 
-  /// A page of the store at a time.
+  /// A page of the store at a time, of which nothing is held while the sink waits.
   Task<Result<>> find_under(std::string_view folder, KeyRange keys, Sink* sink) {
-    const std::string prefix = keys.names_under(folder);
-    std::string after = keys.before_names(folder);
-    for (;;) {
-      ListRequest page{.prefix = prefix, .after = after};
-      OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
-      if (jobs.empty()) co_return Result<>();
-      after = jobs.back().name;
-      for (const auto& job : jobs) {
-        std::string key = keyed(folder, job.name);
-        if (!keys.contains(key)) {
-          if (keys.ends_at(key)) co_return Result<>();
-          continue;
-        }
-        if (folder == kJobs) {
-          sink->add(std::move(key), job.id, [&job] { return encode(job.job); });
-        } else if (job.counter) {
-          sink->add(std::move(key), job.id, [&job] { return encode(*job.counter); });
-        }
-        if (sink->full()) {
-          OUT_CO_CHECK(co_await sink->flush());
-        }
-      }
+    Search search{.folder = folder, .keys = std::move(keys)};
+    search.prefix = search.keys.names_under(folder);
+    search.after = search.keys.before_names(folder);
+    for (bool more = true; more;) {
+      OUT_CO_CHECK(co_await sink->await_room());
+      OUT_CO_TRY(more, co_await in_turn(&reading_, read_page(&search, sink)));
       OUT_CO_CHECK(co_await sink->flush());
-      if (keys.end.empty()) co_return Result<>();  // The one is the first of those that begin so.
     }
+    co_return Result<>();
+  }
+
+  /// Whether there may be another one.
+  Task<Result<bool>> read_page(Search* search, Sink* sink) {
+    ListRequest page{.prefix = search->prefix, .after = search->after, .bytes_max = kPageBytesMax};
+    const bool only_one = search->keys.end.empty();
+    if (only_one) page.limit = 1;  // It is the first of those that begin so.
+    OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
+    if (jobs.empty()) co_return false;
+    search->after = jobs.back().name;
+    for (const auto& job : jobs) {
+      std::string key = keyed(search->folder, job.name);
+      if (!search->keys.contains(key)) {
+        if (search->keys.ends_at(key)) co_return false;
+        continue;
+      }
+      if (search->folder == kJobKeys) {
+        sink->add(std::move(key), job.id, [&job] { return encode(job.job); });
+      } else if (job.counter) {
+        sink->add(std::move(key), job.id, [&job] { return encode(*job.counter); });
+      }
+    }
+    co_return !only_one;
   }
 
   Engine& engine_;
   const std::string id_;
+  Semaphore gathering_{kGatheringMax};
+  Semaphore holding_{kHoldingMax};
+  Semaphore reading_{kReadingMax};
 };
 
 namespace {
+
+namespace wire = google::protobuf::io;
+
+wire::CodedInputStream stream_of(std::string_view message) {
+  return wire::CodedInputStream(reinterpret_cast<const std::uint8_t*>(message.data()),
+                                static_cast<int>(message.size()));
+}
+
+/// An operation takes many times the memory that it has in the message.
+Result<> check_operations(std::string_view message) {
+  auto in = stream_of(message);
+  int count = 0;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    if (++count > kOperationsMax) {
+      return fail(Code::invalid_argument, "etcdserver: too many operations in txn request");
+    }
+    // What is wrong with it the parser says.
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) break;
+  }
+  return {};
+}
+
+template <class Request>
+Result<Request> parse(std::string_view message) {
+  // A transaction has operations; what is deeper is not served, and could be of any size.
+  constexpr int kDepthMax = 2;
+  if constexpr (std::is_same_v<Request, pb::TxnRequest>) {
+    OUT_CHECK(check_operations(message));
+  }
+  auto in = stream_of(message);
+  in.SetRecursionLimit(kDepthMax);
+  Request request;
+  if (!request.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
+    return fail(Code::internal, "grpc: error unmarshalling request: it is no " +
+                                    std::string(Request::descriptor()->name()));
+  }
+  return request;
+}
 
 /// A method that takes one message and gives another.
 template <class Request, class Response, class Owner>
@@ -444,11 +335,7 @@ net::grpc::UnaryMethod method(Owner& owner, Task<Result<Response>> (Owner::*call
     static Task<Result<std::string>> run(Owner* owner,
                                          Task<Result<Response>> (Owner::*call)(Request),
                                          std::string message) {
-      Request request;
-      if (!request.ParseFromString(message)) {
-        co_return fail(Code::internal, "grpc: error unmarshalling request: it is no " +
-                                           std::string(Request::descriptor()->name()));
-      }
+      OUT_CO_TRY(auto request, parse<Request>(message));
       OUT_CO_TRY(const auto response, co_await (owner->*call)(std::move(request)));
       co_return response.SerializeAsString();
     }
@@ -469,59 +356,77 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
   Task<Result<net::Response>> handle(
       std::shared_ptr<net::grpc::Call> call, net::Request request,
       std::move_only_function<void(const net::grpc::Status&)> ended) override {
-    if (call->path != "/etcdserverpb.KV/Range") {
-      co_return fail(Code::unimplemented, "unknown method " + call->path);
+    Result<Answer> answer = fail(Code::unimplemented, "unknown method " + call->path);
+    if (call->path == "/etcdserverpb.KV/Range")
+      answer = co_await answer_to(std::move(request.body));
+    if (!answer) {
+      ended(net::grpc::to_status(answer.error()));
+      co_return std::unexpected(std::move(answer).error());
     }
-    auto response = co_await answer(std::move(request.body));
-    // Nobody counts what becomes of the rest.
+    net::Response response;
+    response.headers.add("content-type", "application/grpc");
+    if (answer->length) {
+      auto pipe = std::make_shared<net::Pipe>();
+      response.body = net::Body(pipe);
+      scope_.spawn(
+          send(std::move(answer->request), std::move(pipe), *answer->length, std::move(ended)));
+      co_return response;
+    }
     ended(net::grpc::Status());
-    if (!response) co_return net::grpc::status_response(net::grpc::to_status(response.error()));
+    net::grpc::append_frame(response.body.whole, answer->whole);
+    net::grpc::append_status(response.body.trailers, net::grpc::Status());
     co_return response;
   }
-  Task<void> close() {
+
+  /// Ends the answers that are being sent; nothing more is answered.
+  void stop() {
+    stopped_ = true;
     scope_.cancel();
-    co_await scope_.join();
   }
+  /// When no more calls come.
+  Task<void> join() { co_await scope_.join(); }
 
  private:
+  /// As a message, or its length and what it is an answer to.
+  struct Answer {
+    std::string whole;
+    std::optional<std::uint64_t> length;
+    pb::RangeRequest request;
+  };
+
   static Task<Result<pb::RangeRequest>> read(net::Body body) {
     OUT_CO_TRY(const auto bytes, co_await body.read_all(kMessageBytesMax));
     net::grpc::Deframer deframer(kMessageBytesMax);
     deframer.feed(bytes);
     OUT_CO_TRY(const auto frame, deframer.next());
-    pb::RangeRequest request;
-    if (!frame || frame->compressed ||
-        !request.ParseFromArray(frame->payload.data(), static_cast<int>(frame->payload.size()))) {
-      co_return fail(Code::internal, "grpc: error unmarshalling request: it is no RangeRequest");
+    if (!frame || frame->compressed) {
+      co_return fail(Code::internal, "grpc: no complete message in a unary request");
     }
-    co_return request;
+    co_return parse<pb::RangeRequest>(frame->payload);
   }
 
-  Task<Result<net::Response>> answer(net::Body body) {
-    OUT_CO_TRY(const auto request, co_await read(std::move(body)));
-    const bool backwards = request.sort_order() == pb::RangeRequest::DESCEND;
-    std::size_t bytes_max = backwards ? kHeldBytesMax : kWholeBytesMax;
-    auto whole = co_await operations_.range(request, &bytes_max);
+  Task<Result<Answer>> answer_to(net::Body body) {
+    Answer answer;
+    OUT_CO_TRY(answer.request, co_await read(std::move(body)));
+    const auto whole = co_await operations_.range_whole(answer.request);
     const bool large = !whole && whole.error().code() == Code::resource_exhausted;
-    if (!whole && (backwards || !large)) co_return std::unexpected(std::move(whole).error());
-    net::Response response;
-    response.headers.add("content-type", "application/grpc");
-    if (whole) {
-      net::grpc::append_frame(response.body.whole, whole->SerializeAsString());
-      net::grpc::append_status(response.body.trailers, net::grpc::Status());
-      co_return response;
+    if (!whole && (!large || Operations::wanted_by(answer.request).last)) {
+      co_return std::unexpected(whole.error());
     }
-    OUT_CO_TRY(const auto bytes, co_await operations_.measure(request));
+    if (whole) {
+      answer.whole = whole->SerializeAsString();
+      co_return answer;
+    }
+    OUT_CO_TRY(const auto bytes, co_await operations_.measure(answer.request));
     // Jobs may be written while they are read.
-    const std::uint64_t length = bytes + bytes / 16 + kWholeBytesMax;
-    if (length > std::numeric_limits<std::int32_t>::max()) co_return too_large();
-    auto pipe = std::make_shared<net::Pipe>();
-    response.body = net::Body(pipe);
-    scope_.spawn(send(request, std::move(pipe), length));
-    co_return response;
+    answer.length = bytes + bytes / 16 + kWholeBytesMax;
+    if (*answer.length > std::numeric_limits<std::int32_t>::max()) co_return too_large();
+    if (stopped_) co_return fail(Code::unavailable, "etcdserver: server stopped");
+    co_return answer;
   }
 
-  Task<void> send(pb::RangeRequest request, std::shared_ptr<net::Pipe> pipe, std::uint64_t length) {
+  Task<void> send(pb::RangeRequest request, std::shared_ptr<net::Pipe> pipe, std::uint64_t length,
+                  std::move_only_function<void(const net::grpc::Status&)> ended) {
     std::string head(1, '\0');
     for (int shift = 24; shift >= 0; shift -= 8) head += static_cast<char>(length >> shift);
     pipe->push(std::move(head));
@@ -531,10 +436,12 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
     net::Headers trailers;
     net::grpc::append_status(trailers, status);
     pipe->finish(std::move(trailers));
+    ended(status);
   }
 
   Operations& operations_;
   Scope scope_;
+  bool stopped_ = false;
 };
 
 EtcdFace::EtcdFace(Engine& engine, Loops& loops, Options options)
@@ -564,10 +471,12 @@ Result<> EtcdFace::open() {
 }
 
 Task<void> EtcdFace::close() {
-  co_await ranges_->close();
-  co_await service_.drain();
+  // Answers that nobody reads are not waited for. While the port ends calls still come and run.
+  ranges_->stop();
   if (server_) co_await server_->stop(kGrace);
   server_.reset();
+  co_await ranges_->join();
+  co_await service_.drain();
 }
 
 }  // namespace outrigger::control::scheduler

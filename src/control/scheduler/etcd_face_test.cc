@@ -1,5 +1,6 @@
 #include "control/scheduler/etcd_face.h"
 
+#include "base/strings.h"
 #include "control/scheduler/engine_testing.h"
 #include "dapr/proto/scheduler/v1/scheduler.pb.h"
 #include "etcd/rpc.pb.h"
@@ -17,11 +18,26 @@ std::string job_key(int number) {
   return "dapr/jobs/app||ns||app||job" + digits.substr(1);
 }
 
+/// Keeps how calls ended.
+class Endings final : public net::grpc::Interceptor {
+ public:
+  Result<> begin(net::grpc::Call&) override {
+    ++begun;
+    return {};
+  }
+  void end(net::grpc::Call&, const net::grpc::Status& status) override {
+    codes.push_back(status.code);
+  }
+  int begun = 0;
+  std::vector<Code> codes;
+};
+
 /// A scheduler with jobs, and the port in front of it.
 class SchedulerEtcdPort : public testing::Test {
  protected:
   SchedulerEtcdPort() {
     loops_.start();
+    face_.service().set_interceptor(&endings_);
     run_on(loop_, fill());
   }
   ~SchedulerEtcdPort() override {
@@ -59,20 +75,37 @@ class SchedulerEtcdPort : public testing::Test {
   void put_large(int first, int count, std::size_t bytes) {
     run_on(loop_, put_all(first, count, bytes));
   }
-  /// The answer to it, which begins before `meanwhile` and is read after it.
-  Ending begin_range(pb::RangeRequest request, std::function<void()> meanwhile) {
+  net::Response begin_range(const pb::RangeRequest& request) {
     net::Request asked;
     asked.method = "POST";
     asked.target = "/etcdserverpb.KV/Range";
     asked.headers.add("content-type", "application/grpc");
     asked.body = framed(request);
-    auto response = run_on(loop_, face_.service().handle(std::move(asked)));
+    return run_on(loop_, face_.service().handle(std::move(asked)));
+  }
+  /// The answer to it, which begins before `meanwhile` and is read after it.
+  Ending begin_range(const pb::RangeRequest& request, const std::function<void()>& meanwhile) {
+    auto response = begin_range(request);
     EXPECT_TRUE(response.body.is_stream());
     meanwhile();
     return run_on(loop_, end_of(&response));
   }
-  Task<void> close_face() { return face_.close(); }
+  void close_face() { run_on(loop_, face_.close()); }
+  Task<std::vector<std::string>> names_in_pages(std::size_t bytes_max) {
+    std::vector<std::string> names;
+    for (std::string after;;) {
+      ListRequest page{.after = after, .bytes_max = bytes_max};
+      auto jobs = co_await engine_.list(std::move(page));
+      EXPECT_TRUE(jobs);
+      if (!jobs || jobs->empty()) co_return names;
+      for (const auto& job : *jobs) names.push_back(job.name);
+      after = names.back();
+      ++pages_;
+    }
+  }
   Loop loop_;
+  Endings endings_;
+  int pages_ = 0;
 
  private:
   static Task<Ending> end_of(net::Response* response) {
@@ -204,7 +237,89 @@ TEST_F(SchedulerEtcdPort, SaysSoWhenThereIsNoRoomForWhatWasWrittenMeanwhile) {
 
 TEST_F(SchedulerEtcdPort, EndsThoughNobodyReadsALargeRange) {
   put_large(0, kJobs, 2500);
-  begin_range(all_jobs(), [this] { run_on(loop_, close_face()); });
+  begin_range(all_jobs(), [this] { close_face(); });
+}
+
+// A call that comes while the port ends would begin what nobody waits for.
+TEST_F(SchedulerEtcdPort, BeginsNoLargeAnswerOnceItEnds) {
+  put_large(0, kJobs, 2500);
+  close_face();
+  const auto response = begin_range(all_jobs());
+  EXPECT_FALSE(response.body.is_stream());
+  EXPECT_EQ(response.headers.value("grpc-status"), "14");  // UNAVAILABLE, as etcd says it.
+}
+
+TEST_F(SchedulerEtcdPort, ReportsTheEndOfEachCallOnceWithItsStatus) {
+  try_to("Range", all_jobs());
+  try_to("Range", pb::RangeRequest());
+  try_to("Grow", pb::RangeRequest());
+  const std::vector<Code> whole = {Code::ok, Code::invalid_argument, Code::unimplemented};
+  EXPECT_EQ(endings_.codes, whole);
+  endings_.codes.clear();
+
+  put_large(0, kJobs, 2500);
+  begin_range(all_jobs(), [this] { EXPECT_TRUE(endings_.codes.empty()); });
+  EXPECT_EQ(endings_.codes, std::vector<Code>{Code::ok});
+  endings_.codes.clear();
+  auto unread = begin_range(all_jobs());
+  EXPECT_TRUE(endings_.codes.empty());
+  unread.body.stream->close();  // The client goes away.
+  EXPECT_TRUE(run_on(loop_, eventually([this] { return !endings_.codes.empty(); })));
+  EXPECT_EQ(endings_.codes, std::vector<Code>{Code::cancelled});
+  endings_.codes.clear();
+  begin_range(all_jobs(), [this] { put_large(kJobs, 3000, 2500); });
+  EXPECT_EQ(endings_.codes, std::vector<Code>{Code::unavailable});
+  EXPECT_EQ(endings_.begun, 6);
+}
+
+TEST_F(SchedulerEtcdPort, ReadsAPageAtATimeThatIsNotLargerThanAskedFor) {
+  put_large(0, kJobs, 100);
+  const auto names = run_on(loop_, names_in_pages(100'000));
+  EXPECT_EQ(names.size(), static_cast<std::size_t>(kJobs));
+  EXPECT_GT(pages_, kJobs * 100 / 100'000);
+  EXPECT_LT(pages_, kJobs / 100);
+  pages_ = 0;
+  EXPECT_EQ(run_on(loop_, names_in_pages(1)), names);
+  EXPECT_EQ(pages_, kJobs);
+}
+
+// As upstream's etcd, whose limit is a flag.
+TEST_F(SchedulerEtcdPort, TakesTenThousandOperationsInATransactionAndNoMore) {
+  pb::TxnRequest request;
+  for (int number = 0; number < 10'000; ++number) {
+    request.add_success()->mutable_request_delete_range()->set_key(job_key(number % kJobs));
+  }
+  const auto done = call<pb::TxnResponse>("Txn", request);
+  EXPECT_EQ(done.responses_size(), 10'000);
+  EXPECT_EQ(range(all_jobs()).count(), 0);
+  request.add_success();
+  const auto ending = try_to("Txn", request);
+  EXPECT_EQ(ending.status, "3");  // INVALID_ARGUMENT
+  EXPECT_EQ(ending.words, "etcdserver: too many operations in txn request");
+}
+
+TEST_F(SchedulerEtcdPort, RefusesTransactionsInTransactions) {
+  pb::TxnRequest request;
+  auto* inner = request.add_success()->mutable_request_txn();
+  EXPECT_EQ(try_to("Txn", request).status, "12");  // UNIMPLEMENTED
+  for (int depth = 0; depth < 50; ++depth) inner = inner->add_success()->mutable_request_txn();
+  EXPECT_EQ(try_to("Txn", request).status, "13");  // INTERNAL, as for all that cannot be read.
+}
+
+TEST_F(SchedulerEtcdPort, FindsNothingForKeysThatNoJobCanHave) {
+  const std::string zero(1, '\0');
+  for (const std::string& name : {std::string("\xff"), std::string("\xc3"), "a" + zero + "b", zero,
+                                  zero + zero, std::string("a\x80")}) {
+    pb::RangeRequest request;
+    request.set_key("dapr/jobs/" + name);
+    EXPECT_EQ(range(request).count(), 0);
+    request.set_range_end(zero);
+    range(request);
+    pb::PutRequest putting;
+    putting.set_key(request.key());
+    const auto ending = try_to("Put", putting);
+    EXPECT_TRUE(ending.status == "2" || ending.status == "3") << ending.status << ending.words;
+  }
 }
 
 TEST_F(SchedulerEtcdPort, RefusesToHoldMoreThanItMay) {

@@ -46,9 +46,12 @@ struct PostgresStatements {
   Statement remove_prefix{
       "DELETE FROM outrigger_scheduler_job WHERE name >= $1::bytea AND name < $2::bytea RETURNING "
       "id"};
+  /// No more than so many bytes ($5), and one job; lengths are known without reading the values.
   Statement list{
-      "SELECT name, job FROM outrigger_scheduler_job WHERE name >= $1::bytea AND name < $2::bytea "
-      "AND name > $3::bytea ORDER BY name LIMIT $4::bigint"};
+      "SELECT name, job FROM (SELECT name, job, sum(octet_length(job)) OVER (ORDER BY name) - "
+      "octet_length(job) AS before FROM (SELECT name, job FROM outrigger_scheduler_job WHERE name "
+      ">= $1::bytea AND name < $2::bytea AND name > $3::bytea ORDER BY name LIMIT $4::bigint) AS "
+      "page) AS sized WHERE before < $5::bigint ORDER BY name"};
 
   Statement due{
       "SELECT due, id FROM outrigger_scheduler_job WHERE (due, id) > ($1::bigint, $2::bigint) AND "

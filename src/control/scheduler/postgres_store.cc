@@ -30,7 +30,6 @@ constexpr Duration kNewsInterval = 250ms;
 constexpr Duration kDoubtFor = 60s;
 constexpr std::size_t kLoadSlice = 200;
 constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
-constexpr std::size_t kPageBytesMax = std::size_t{8} << 20;
 
 std::int64_t nanos(WallTime time) { return time.time_since_epoch().count(); }
 WallTime wall(std::int64_t number) { return WallTime(std::chrono::nanoseconds(number)); }
@@ -280,12 +279,11 @@ Task<Result<std::vector<NamedJob>>> PostgresStore::list(ListRequest request) {
                   .with(std::move(end))
                   .with(std::move(request.after))
                   .with(static_cast<std::int64_t>(request.limit))
+                  .with(static_cast<std::int64_t>(request.bytes_max))
                   .take();
   OUT_CO_TRY(const auto rows, co_await client_.query(std::move(step), Effect::read));
   std::vector<NamedJob> jobs;
-  std::size_t bytes = 0;
-  for (std::size_t row = 0; row < rows.size() && bytes < kPageBytesMax; ++row) {
-    bytes += rows.bytes(row, 1).size();
+  for (std::size_t row = 0; row < rows.size(); ++row) {
     OUT_CO_TRY(auto job, decode_job(rows.bytes(row, 1)));
     jobs.push_back({std::string(rows.bytes(row, 0)), std::move(job)});
   }

@@ -27,8 +27,8 @@ const Logger log("dapr.scheduler.server.sqlite");
 constexpr std::uint64_t kTerm = 1;
 /// Jobs that are deleted with one write: others come between.
 constexpr std::int64_t kRemoveSlice = 500;
-/// A page of list() has no more bytes than this and a job.
-constexpr std::size_t kPageBytesMax = std::size_t{8} << 20;
+/// What load() gives has no more bytes than this and a job.
+constexpr std::size_t kLoadBytesMax = std::size_t{8} << 20;
 constexpr std::string_view kFile = "outrigger-scheduler.db";
 /// What is answered in this time after a removal is lost as is all that was answered before it.
 constexpr Duration kFileCheckInterval = std::chrono::milliseconds(2);
@@ -303,7 +303,7 @@ Task<Result<std::vector<NamedJob>>> SqliteStore::list(ListRequest request) {
                                      "name < ?2 ORDER BY name LIMIT ?3",
                            {std::string_view(goes_on ? request.after : request.prefix),
                             std::string_view(end), static_cast<std::int64_t>(request.limit)}));
-    for (std::size_t bytes = 0; bytes < kPageBytesMax;) {
+    for (std::size_t bytes = 0; bytes < request.bytes_max;) {
       OUT_TRY(const bool more, rows.next());
       if (!more) break;
       bytes += rows.text(1).size();
@@ -344,7 +344,7 @@ Task<Result<Loaded>> SqliteStore::load(std::uint64_t term, std::vector<JobId> id
   if (term != kTerm) co_return other_term();
   Client::Work<Loaded> work = [ids = std::move(ids)](Database& database) -> Result<Loaded> {
     Loaded loaded;
-    for (std::size_t bytes = 0; loaded.looked_up < ids.size() && bytes < kPageBytesMax;) {
+    for (std::size_t bytes = 0; loaded.looked_up < ids.size() && bytes < kLoadBytesMax;) {
       const JobId id = ids[loaded.looked_up++];
       OUT_TRY(auto rows, database.query("SELECT name, job, counter, due FROM job WHERE id = ?",
                                         {static_cast<std::int64_t>(id)}));

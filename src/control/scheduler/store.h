@@ -76,6 +76,9 @@ struct ListRequest {
   /// Names after this one only; "" from the first on.
   std::string after;
   std::size_t limit = 1000;
+  /// Of their records: no more than this and one job. Engines that others can read keep to `limit`
+  /// only where they cannot do it.
+  std::size_t bytes_max = std::size_t{8} << 20;
 };
 struct NamedJob {
   std::string name;
@@ -165,7 +168,7 @@ class Store {
   virtual Task<Result<std::optional<JobId>>> remove(std::string name) = 0;
   /// Deletes all jobs whose name begins so. If it fails, some may have been deleted.
   virtual Task<Result<std::vector<JobId>>> remove_prefix(std::string prefix) = 0;
-  /// By name.
+  /// By name. Fewer than there may be: only when there is none that was the last page.
   virtual Task<Result<std::vector<NamedJob>>> list(ListRequest request) = 0;
 
   // For triggers: jobs of this share, under its term.

@@ -22,6 +22,10 @@ class EtcdFace {
     std::uint16_t port = 0;
     /// Of this replica.
     std::string id;
+    /// A large answer of which nothing is taken for so long ends.
+    Duration unread_max = std::chrono::seconds(60);
+    /// So many large answers are sent at once. Of each a page and what is in its pipe is held.
+    std::size_t large_max = 64;
   };
   /// The engine must outlive it.
   EtcdFace(Engine& engine, Loops& loops, Options options);

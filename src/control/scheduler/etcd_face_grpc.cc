@@ -28,10 +28,14 @@ constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 constexpr std::size_t kWholeBytesMax = std::size_t{4} << 20;
 // What is read of the store at a time, so that nobody holds more who waits for a client.
 constexpr std::size_t kPageBytesMax = std::size_t{256} << 10;
+constexpr std::size_t kPageJobsMin = 16;
+constexpr std::size_t kPageJobsMax = 1000;
 // So many answers at most are gathered at the same time,
 constexpr std::size_t kGatheringMax = 8;
 // and so many that may be as large as what is held at all;
 constexpr std::size_t kHoldingMax = 2;
+// so many large ones are measured, which takes long,
+constexpr std::size_t kMeasuringMax = 2;
 // and so many pages are read. Others wait for their turn.
 constexpr std::size_t kReadingMax = 4;
 constexpr Duration kGrace = std::chrono::seconds(1);
@@ -76,6 +80,8 @@ struct Search {
   KeyRange keys;
   std::string prefix;
   std::string after;
+  /// Of the next page: not many times what will fit in it, for some engines look at all.
+  std::size_t limit = kPageJobsMax;
 };
 
 }  // namespace
@@ -117,6 +123,9 @@ class EtcdFace::Operations {
 
   /// How long an answer to this would be now.
   Task<Result<std::uint64_t>> measure(pb::RangeRequest request) {
+    co_return co_await in_turn(&measuring_, measure_now(std::move(request)));
+  }
+  Task<Result<std::uint64_t>> measure_now(pb::RangeRequest request) {
     Measuring measuring(wanted_by(request));
     KeyRange keys{request.key(), request.range_end()};
     OUT_CO_CHECK(co_await find(std::move(keys), &measuring));
@@ -125,8 +134,8 @@ class EtcdFace::Operations {
 
   /// An answer of exactly this length, as a message.
   Task<Result<>> send(pb::RangeRequest request, std::shared_ptr<net::Pipe> pipe,
-                      std::uint64_t length) {
-    Sending sending(wanted_by(request), std::move(pipe), length);
+                      std::uint64_t length, Duration unread_max) {
+    Sending sending(wanted_by(request), std::move(pipe), length, unread_max);
     pb::RangeResponse part;
     *part.mutable_header() = header();
     sending.append(part.SerializeAsString());
@@ -260,12 +269,16 @@ class EtcdFace::Operations {
 
   /// Whether there may be another one.
   Task<Result<bool>> read_page(Search* search, Sink* sink) {
-    ListRequest page{.prefix = search->prefix, .after = search->after, .bytes_max = kPageBytesMax};
+    ListRequest page{.prefix = search->prefix,
+                     .after = search->after,
+                     .limit = search->limit,
+                     .bytes_max = kPageBytesMax};
     const bool only_one = search->keys.end.empty();
     if (only_one) page.limit = 1;  // It is the first of those that begin so.
     OUT_CO_TRY(const auto jobs, co_await engine_.list(std::move(page)));
     if (jobs.empty()) co_return false;
     search->after = jobs.back().name;
+    search->limit = std::clamp(2 * jobs.size(), kPageJobsMin, kPageJobsMax);
     for (const auto& job : jobs) {
       std::string key = keyed(search->folder, job.name);
       if (!search->keys.contains(key)) {
@@ -285,6 +298,7 @@ class EtcdFace::Operations {
   const std::string id_;
   Semaphore gathering_{kGatheringMax};
   Semaphore holding_{kHoldingMax};
+  Semaphore measuring_{kMeasuringMax};
   Semaphore reading_{kReadingMax};
 };
 
@@ -351,7 +365,8 @@ net::grpc::UnaryMethod method(Owner& owner, Task<Result<Response>> (Owner::*call
 /// length is found out before.
 class EtcdFace::Ranges final : public net::grpc::Fallback {
  public:
-  explicit Ranges(Operations& operations) : operations_(operations) {}
+  Ranges(Operations& operations, const Options& options)
+      : operations_(operations), unread_max_(options.unread_max), sending_(options.large_max) {}
 
   Task<Result<net::Response>> handle(
       std::shared_ptr<net::grpc::Call> call, net::Request request,
@@ -417,12 +432,23 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
       answer.whole = whole->SerializeAsString();
       co_return answer;
     }
-    OUT_CO_TRY(const auto bytes, co_await operations_.measure(answer.request));
+    OUT_CO_CHECK(co_await sending_.acquire());
+    auto length = co_await length_of(answer.request);
+    if (length) {
+      answer.length = *length;
+      co_return answer;
+    }
+    sending_.release();
+    co_return std::unexpected(std::move(length).error());
+  }
+
+  Task<Result<std::uint64_t>> length_of(pb::RangeRequest request) {
+    OUT_CO_TRY(const auto bytes, co_await operations_.measure(std::move(request)));
     // Jobs may be written while they are read.
-    answer.length = bytes + bytes / 16 + kWholeBytesMax;
-    if (*answer.length > std::numeric_limits<std::int32_t>::max()) co_return too_large();
+    const std::uint64_t length = bytes + bytes / 16 + kWholeBytesMax;
+    if (length > std::numeric_limits<std::int32_t>::max()) co_return too_large();
     if (stopped_) co_return fail(Code::unavailable, "etcdserver: server stopped");
-    co_return answer;
+    co_return length;
   }
 
   Task<void> send(pb::RangeRequest request, std::shared_ptr<net::Pipe> pipe, std::uint64_t length,
@@ -430,9 +456,14 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
     std::string head(1, '\0');
     for (int shift = 24; shift >= 0; shift -= 8) head += static_cast<char>(length >> shift);
     pipe->push(std::move(head));
-    const auto sent = co_await operations_.send(std::move(request), pipe, length);
+    const auto sent = co_await operations_.send(std::move(request), pipe, length, unread_max_);
+    sending_.release();
     net::grpc::Status status;
-    if (!sent) status = net::grpc::to_status(sent.error());
+    if (!sent) {
+      status = net::grpc::to_status(sent.error());
+      // What nobody takes is not to be kept.
+      if (status.code == Code::deadline_exceeded) pipe->cut(sent.error());
+    }
     net::Headers trailers;
     net::grpc::append_status(trailers, status);
     pipe->finish(std::move(trailers));
@@ -440,6 +471,9 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
   }
 
   Operations& operations_;
+  const Duration unread_max_;
+  /// Of answers that have a length, until they are sent.
+  Semaphore sending_;
   Scope scope_;
   bool stopped_ = false;
 };
@@ -448,7 +482,7 @@ EtcdFace::EtcdFace(Engine& engine, Loops& loops, Options options)
     : engine_(engine),
       options_(std::move(options)),
       operations_(std::make_unique<Operations>(engine_, options_.id)),
-      ranges_(std::make_unique<Ranges>(*operations_)),
+      ranges_(std::make_unique<Ranges>(*operations_, options_)),
       service_(net::grpc::ServiceOptions{.message_bytes_max = kMessageBytesMax}),
       loops_(loops) {
   service_.unary("/etcdserverpb.KV/Put", method(*operations_, &Operations::put));

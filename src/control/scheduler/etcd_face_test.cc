@@ -35,7 +35,8 @@ class Endings final : public net::grpc::Interceptor {
 /// A scheduler with jobs, and the port in front of it.
 class SchedulerEtcdPort : public testing::Test {
  protected:
-  SchedulerEtcdPort() {
+  explicit SchedulerEtcdPort(EtcdFace::Options options = {})
+      : face_(engine_, loops_, local(std::move(options))) {
     loops_.start();
     face_.service().set_interceptor(&endings_);
     run_on(loop_, fill());
@@ -75,13 +76,34 @@ class SchedulerEtcdPort : public testing::Test {
   void put_large(int first, int count, std::size_t bytes) {
     run_on(loop_, put_all(first, count, bytes));
   }
-  net::Response begin_range(const pb::RangeRequest& request) {
+  Task<net::Response> handle(const pb::RangeRequest& request) {
     net::Request asked;
     asked.method = "POST";
     asked.target = "/etcdserverpb.KV/Range";
     asked.headers.add("content-type", "application/grpc");
     asked.body = framed(request);
-    return run_on(loop_, face_.service().handle(std::move(asked)));
+    return face_.service().handle(std::move(asked));
+  }
+  net::Response begin_range(const pb::RangeRequest& request) {
+    return run_on(loop_, handle(request));
+  }
+  /// Whether a large answer waits for the end of that one, while others are given.
+  Task<bool> begins_when_another_ends(std::shared_ptr<net::Pipe> another) {
+    std::optional<net::Response> late;
+    Scope scope;
+    scope.spawn(keep(handle(all_jobs()), &late));
+    auto counting = all_jobs();
+    counting.set_count_only(true);
+    // Each takes as many turns as the large answer takes until it begins.
+    for (int times = 0; times < 5; ++times) {
+      const auto counted =
+          co_await call_raw(&face_.service(), "/etcdserverpb.KV/Range", framed(counting));
+      EXPECT_EQ(counted.status, "0");
+    }
+    const bool waits = !late;
+    another->close();
+    co_await scope.join();
+    co_return waits&& late && late->body.is_stream();
   }
   /// The answer to it, which begins before `meanwhile` and is read after it.
   Ending begin_range(const pb::RangeRequest& request, const std::function<void()>& meanwhile) {
@@ -108,11 +130,20 @@ class SchedulerEtcdPort : public testing::Test {
   int pages_ = 0;
 
  private:
+  static Task<void> keep(Task<net::Response> task, std::optional<net::Response>* out) {
+    auto response = co_await std::move(task);
+    out->emplace(std::move(response));
+  }
   static Task<Ending> end_of(net::Response* response) {
     auto body = co_await response->body.read_all(64U << 20);
     EXPECT_TRUE(body);
     co_return Ending{std::string(response->body.trailers.value("grpc-status")),
                      std::string(response->body.trailers.value("grpc-message")), body.value_or("")};
+  }
+  static EtcdFace::Options local(EtcdFace::Options options) {
+    options.address = "127.0.0.1";
+    options.id = "scheduler-0";
+    return options;
   }
   Task<void> fill() {
     auto opened = co_await engine_.open("here:1");
@@ -149,7 +180,17 @@ class SchedulerEtcdPort : public testing::Test {
   ManualClock clock_{kNow};
   SqliteStore store_{SqliteOptions{.folder = folder_.path}};
   Engine engine_{store_, clock_, metrics_, EngineOptions{}, [](bool) {}};
-  EtcdFace face_{engine_, loops_, {.address = "127.0.0.1", .port = 0, .id = "scheduler-0"}};
+  EtcdFace face_;
+};
+
+class SchedulerEtcdPortInAHurry : public SchedulerEtcdPort {
+ protected:
+  SchedulerEtcdPortInAHurry() : SchedulerEtcdPort({.unread_max = std::chrono::milliseconds(1)}) {}
+};
+
+class NarrowSchedulerEtcdPort : public SchedulerEtcdPort {
+ protected:
+  NarrowSchedulerEtcdPort() : SchedulerEtcdPort({.large_max = 3}) {}
 };
 
 // What etcd answers: `count` is of all that are in the range, whatever the limit.
@@ -238,6 +279,23 @@ TEST_F(SchedulerEtcdPort, SaysSoWhenThereIsNoRoomForWhatWasWrittenMeanwhile) {
 TEST_F(SchedulerEtcdPort, EndsThoughNobodyReadsALargeRange) {
   put_large(0, kJobs, 2500);
   begin_range(all_jobs(), [this] { close_face(); });
+}
+
+TEST_F(SchedulerEtcdPortInAHurry, LeavesWhoTakesNothingOfALargeAnswer) {
+  put_large(0, kJobs, 2500);
+  const auto response = begin_range(all_jobs());
+  ASSERT_TRUE(response.body.is_stream());
+  EXPECT_TRUE(run_on(loop_, eventually([this] { return !endings_.codes.empty(); })));
+  EXPECT_EQ(endings_.codes, std::vector<Code>{Code::deadline_exceeded});
+  EXPECT_EQ(response.body.stream->available(), 0U);
+  EXPECT_NE(response.body.stream->error(), nullptr);
+}
+
+TEST_F(NarrowSchedulerEtcdPort, SendsNotMoreLargeAnswersAtOnceThanItMay) {
+  put_large(0, kJobs, 2500);
+  std::vector<net::Response> unread;
+  for (int number = 0; number < 3; ++number) unread.push_back(begin_range(all_jobs()));
+  EXPECT_TRUE(run_on(loop_, begins_when_another_ends(unread.front().body.stream)));
 }
 
 // A call that comes while the port ends would begin what nobody waits for.

@@ -112,11 +112,12 @@ class Measuring final : public Sink {
 /// what the client does not take it holds what fits in the pipe, and a page.
 class Sending final : public Sink {
  public:
-  Sending(Wanted wanted, std::shared_ptr<net::Pipe> pipe, std::uint64_t length)
-      : Sink(wanted), pipe_(std::move(pipe)), left_(length) {}
+  Sending(Wanted wanted, std::shared_ptr<net::Pipe> pipe, std::uint64_t length, Duration unread_max)
+      : Sink(wanted), pipe_(std::move(pipe)), left_(length), unread_max_(unread_max) {}
 
   /// What is no record.
   void append(std::string_view bytes);
+  /// Code::deadline_exceeded if the client takes nothing for too long.
   Task<Result<>> await_room() override;
   Task<Result<>> flush() override;
   /// Fills the rest with a field that readers pass over.
@@ -127,6 +128,7 @@ class Sending final : public Sink {
 
   std::shared_ptr<net::Pipe> pipe_;
   std::uint64_t left_;
+  const Duration unread_max_;
   Result<> fits_;
 };
 

@@ -80,7 +80,12 @@ void Sending::append(std::string_view bytes) {
   pipe_->push(bytes);
 }
 
-Task<Result<>> Sending::await_room() { return pipe_->wait_writable(); }
+Task<Result<>> Sending::await_room() {
+  auto room = co_await with_timeout(pipe_->wait_writable(), unread_max_);
+  const bool in_time = room || room.error().code() != Code::deadline_exceeded;
+  if (in_time) co_return room;
+  co_return fail(Code::deadline_exceeded, "etcdserver: nothing of the answer is taken");
+}
 
 Task<Result<>> Sending::flush() { co_return fits_; }
 

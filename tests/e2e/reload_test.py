@@ -414,6 +414,23 @@ def a_new_life_refuses_no_request():
 
 
 @test
+def an_event_that_takes_too_long_does_not_hold_up_a_new_life_and_comes_again():
+    app, begun = App(), threading.Semaphore(0)
+    goes_on = threading.Event()
+    app.on("/dapr/subscribe", (200, json.dumps([{"pubsubname": "bus", "topic": "slow", "route": "/slow"}])))
+    app.on("/slow", lambda request: (begun.release(), goes_on.wait(60), (200, ""))[2])
+    file = temporary_folder() / "bus.db"
+    sidecar = Daprd("reload-slow", [component("bus", "pubsub.sqlite", connectionString=str(file))],
+                    app=app)
+    assert sidecar.post("/v1.0/publish/bus/slow", json="one").status == 204
+    assert begun.acquire(timeout=60)
+    sidecar.signal(signal.SIGHUP)
+    wait_until(lambda: lives(sidecar) == 2, "the next life")
+    assert begun.acquire(timeout=60)
+    goes_on.set()
+
+
+@test
 def a_new_life_stays_on_its_internal_port_though_the_usual_one_has_become_free():
     flags = ("--dapr-internal-grpc-port", 0, "--dapr-internal-grpc-listen-address", "127.0.0.1")
     usual, other = (Daprd("reload-usual", flags=flags) for _ in range(2))

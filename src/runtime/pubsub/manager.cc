@@ -274,7 +274,7 @@ Task<void> SubscriptionManager::app_unhealthy() {
   impl_->turn.release();
 }
 
-Task<void> SubscriptionManager::shut_down() {
+Task<void> SubscriptionManager::shut_down(Duration drain_max) {
   // Ends a question to the application that is under way, and so the turn of who asks it.
   impl_->closed = true;
   impl_->scope.cancel();
@@ -282,7 +282,8 @@ Task<void> SubscriptionManager::shut_down() {
   auto acquiring = impl_->turn.acquire();
   [[maybe_unused]] const auto acquired = co_await std::move(acquiring).under(never);
   impl_->active = false;
-  auto pausing = impl_->on_every_loop([](Subscriber* subscriber) { return subscriber->pause(); });
+  auto pausing = impl_->on_every_loop(
+      [drain_max](Subscriber* subscriber) { return subscriber->pause(drain_max); });
   co_await std::move(pausing).under(never);
   auto stopping = impl_->reconcile();
   co_await std::move(stopping).under(never);

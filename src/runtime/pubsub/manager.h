@@ -52,8 +52,9 @@ class SubscriptionManager {
   Task<Result<>> app_healthy();
   /// Drains the application's subscriptions. Those of streams go on.
   Task<void> app_unhealthy();
-  /// Drains everything for good, streams too.
-  Task<void> shut_down();
+  /// Drains everything for good, streams too. What is being delivered may take so long, and 30 s at
+  /// most.
+  Task<void> shut_down(Duration drain_max);
 
   /// As the metadata API lists them: declared and programmatic ones, merged, then streams.
   Task<std::vector<SubscriptionPtr>> list();

@@ -1,5 +1,6 @@
 #include "runtime/pubsub/running.h"
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "runtime/pubsub/relay.h"
 
@@ -9,8 +10,6 @@ namespace {
 namespace brokers = components::pubsub;
 
 const Logger log("dapr.runtime.processor.subscription");
-
-constexpr auto kDrainMax = std::chrono::seconds(30);
 
 }  // namespace
 
@@ -82,18 +81,19 @@ Task<Result<>> RunningSubscription::open_now() {
   co_return Result<>();
 }
 
-Task<void> RunningSubscription::close_now() {
+Task<void> RunningSubscription::close_now(Duration drain_max) {
   if (opening_ != nullptr) opening_->request();
   while (opening_ != nullptr) {
     [[maybe_unused]] const auto woken = co_await opened_signal_.wait();
   }
-  Timer limit([this] {
-    log.warn("drain exceeded 30s; the messages being delivered on topic ",
-             parts_.subscription->topic, " are given up");
+  Timer limit([this, drain_max] {
+    log.warn("drain exceeded ", format_duration(drain_max),
+             "; the messages being delivered on topic ", parts_.subscription->topic,
+             " are given up");
     drained_.request();
     if (batcher_) batcher_->cancel();
   });
-  limit.start(kDrainMax);
+  limit.start(drain_max);
   if (batcher_) batcher_->hurry();
   if (source_) co_await source_->close();
   if (batcher_) co_await batcher_->close();
@@ -108,9 +108,9 @@ Task<void> RunningSubscription::wait_closed() {
   }
 }
 
-Task<void> RunningSubscription::close() {
+Task<void> RunningSubscription::close(Duration drain_max) {
   Cancellation never;
-  auto closing = closing_ ? wait_closed() : close_now();
+  auto closing = closing_ ? wait_closed() : close_now(drain_max);
   closing_ = true;
   co_await std::move(closing).under(never);
 }

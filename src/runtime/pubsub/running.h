@@ -18,17 +18,20 @@ class RunningSubscription {
   RunningSubscription& operator=(const RunningSubscription&) = delete;
 
   Task<Result<>> open();
+  /// Upstream's.
+  static constexpr Duration kDrainMax = std::chrono::seconds(30);
   /// Cancels an open() that has not ended yet. Takes no new messages and waits for those being
-  /// delivered, upstream's 30 s at most; then these are cancelled, and given again by the broker.
-  /// May be called more than once; each call returns when it is closed. Cannot be cancelled.
-  Task<void> close();
+  /// delivered, so long at most; then these are cancelled, and given again by the broker. May be
+  /// called more than once, of which the first limit counts; each call returns when it is closed.
+  /// Cannot be cancelled.
+  Task<void> close(Duration drain_max);
 
  private:
   Task<Result<>> deliver(components::pubsub::Message message);
   Task<Result<std::vector<components::pubsub::BulkFailure>>> deliver_bulk(
       components::pubsub::BulkMessage message);
   Task<Result<>> open_now();
-  Task<void> close_now();
+  Task<void> close_now(Duration drain_max);
   Task<void> wait_closed();
 
   Courier::Parts parts_;

@@ -13,7 +13,7 @@ namespace {
 const Logger log("dapr.runtime.processor.subscription");
 
 // Upstream's limit, so that a component that hangs does not hold the shutdown.
-constexpr auto kPauseMax = std::chrono::seconds(5);
+constexpr Duration kPauseMax = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -65,7 +65,7 @@ Task<Result<>> Subscriber::run(std::shared_ptr<Entry> entry) {
 Task<void> Subscriber::finish(std::shared_ptr<Entry> entry) {
   const std::shared_ptr<RunningSubscription> running = entry->running;
   if (running == nullptr) co_return;
-  co_await running->close();
+  co_await running->close(drain_max_);
   if (entry->running == running) entry->running.reset();
 }
 
@@ -145,7 +145,8 @@ Task<void> Subscriber::resume(std::string pubsub_name) {
   }
 }
 
-Task<void> Subscriber::pause() {
+Task<void> Subscriber::pause(Duration drain_max) {
+  drain_max_ = std::min(drain_max, drain_max_);
   std::set<std::string> names;
   for (const auto& entry : entries_) names.insert(entry->subscription->pubsub_name);
   for (const std::string& name : names) {
@@ -154,7 +155,7 @@ Task<void> Subscriber::pause() {
     log.info("pausing subscriptions on pubsub ", name, " during graceful shutdown");
     const OpenBroker::Use use(*broker);
     auto pausing = broker->broker().pausable()->pause();
-    const auto paused = co_await with_timeout(std::move(pausing), kPauseMax);
+    const auto paused = co_await with_timeout(std::move(pausing), std::min(kPauseMax, drain_max_));
     if (!paused && paused.error().code() != Code::unimplemented) {
       log.warn("failed to pause subscriptions on pubsub ", name,
                " during graceful shutdown: ", paused.error());

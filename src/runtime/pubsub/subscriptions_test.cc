@@ -45,6 +45,9 @@ struct World {
   Signal release;
   Signal arrived;
   int changes = 0;
+  /// What joins it goes on until all is shut down.
+  Scope* givers = nullptr;
+  Duration drain_max = std::chrono::hours(1);
   std::optional<SubscriptionManager> manager;
 
   World() {
@@ -79,8 +82,11 @@ struct World {
   // Runs the steps and ends everything in order.
   void play(Task<void> (*steps)(World*)) { run_on(loops[0], whole(this, steps)); }
   static Task<void> whole(World* self, Task<void> (*steps)(World*)) {
+    Scope givers;
+    self->givers = &givers;
     co_await steps(self);
-    co_await self->manager->shut_down();
+    co_await self->manager->shut_down(self->drain_max);
+    co_await givers.join();
   }
 };
 
@@ -283,6 +289,25 @@ TEST(Manager, DrainsWhatIsBeingDeliveredBeforeItStops) {
     EXPECT_TRUE(done);
     EXPECT_TRUE(stopped);
   });
+}
+
+TEST(Manager, WhatIsDeliveredForTooLongAtTheEndIsTheBrokersAgain) {
+  World world;
+  world.hold = true;
+  world.drain_max = std::chrono::milliseconds(1);
+  static std::optional<Result<>> given;
+  world.play([](World* w) -> Task<void> {
+    struct Give {
+      static Task<void> run(World* w) { given = co_await w->broker->give(message_for("a")); }
+    };
+    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
+    co_await w->manager->component_opened("pubsub");
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+    w->givers->spawn(Give::run(w));
+    EXPECT_EQ(w->delivered.size(), 1U);
+  });
+  ASSERT_TRUE(given);
+  EXPECT_FALSE(*given);
 }
 
 TEST(Manager, BatchesForABrokerThatGivesOneByOne) {

@@ -37,10 +37,16 @@ class Blocks final : public reload::Target {
   Task<Result<>> follow_files();
   /// The application may be called, or may not any more.
   Task<void> app_changed(bool healthy);
-  /// The application gets no more events; other calls go on.
-  Task<void> stop_subscriptions();
-  /// Neither events nor jobs any more; those that it has may come to their end, jobs for so long.
-  Task<void> stop_work(Duration grace);
+  /// The application gets no more events, and may take so long for those that it has; other calls
+  /// go on.
+  Task<void> stop_subscriptions(Duration grace);
+  /// How long what the application works on may go on for.
+  struct Grace {
+    Duration jobs;
+    Duration events;  ///< 30 s at most.
+  };
+  /// Neither events nor jobs any more; then the actors end.
+  Task<void> stop_work(Grace grace);
   Task<void> close();
 
   /// @name For the reloader

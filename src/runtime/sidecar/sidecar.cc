@@ -25,14 +25,20 @@ const Logger log("dapr.runtime");
 
 // A reply of the shutdown API is to reach its client before the process ends.
 constexpr auto kForcedExitDelay = 100ms;
-// Of the time for an orderly end, jobs that the application works on get one part in so many.
-constexpr int kJobGraceShare = 2;
-// Before another life calls that run get one part in so many of that time.
+// Of the time for an orderly end, jobs that the application works on get one part in so many, and
+// before another life its events too.
+constexpr int kWorkGraceShare = 2;
+// Before another life calls that run get one part in so many of that time, and the last part is
+// left for what comes after them.
 constexpr int kLastCallsShare = 2;
+constexpr int kAfterCallsShare = 4;
+// For events that the application works on: upstream's, and as a rule the process ends before.
+constexpr Duration kDrainMax = 30s;
 // Clients that have been idle for longer ask again before they count on a connection of HTTP/1.1.
 constexpr Duration kFarewell = 250ms;
-// For the spans that have not been exported yet, at the most.
+// For the spans that have not been exported yet, at the most; before another life clients wait.
 constexpr Duration kLastSpans = 5s;
+constexpr Duration kLastSpansOfALife = 500ms;
 
 }  // namespace
 
@@ -71,7 +77,11 @@ struct Sidecar::Impl {
   Task<void> app_is_there();
   Task<void> hold_shutdown();
   Task<void> end();
-  Task<void> close_servers(Duration budget);
+  Task<void> close_servers(TimePoint over);
+  [[nodiscard]] Blocks::Grace work_grace() const;
+  [[nodiscard]] Duration budget() const {
+    return std::chrono::duration_cast<Duration>(options.graceful_shutdown);
+  }
   Task<Result<>> take_identity();
   Task<Result<>> make_workers();
   Task<void> close_workers();
@@ -295,7 +305,7 @@ Task<void> Sidecar::Impl::follow_files() {
 Task<void> Sidecar::Impl::hold_shutdown() {
   log.info("Blocking graceful shutdown for ", *options.block_shutdown,
            " or until app reports unhealthy...");
-  co_await blocks->stop_subscriptions();
+  co_await blocks->stop_subscriptions(kDrainMax);
   auto wait = [](Impl& self) -> Task<Result<>> {
     // It may have been unhealthy for long, after having been healthy once.
     while (!self.app_was_healthy || self.app_healthy) {
@@ -318,31 +328,39 @@ Task<void> Sidecar::Impl::end() {
   shared->ready.set("runtime", false);
   // As upstream: what has not ended in time ends with the process.
   Timer limit([] { log.fatal("Graceful shutdown timeout exceeded, forcing shutdown"); });
-  const auto budget = std::chrono::duration_cast<Duration>(options.graceful_shutdown);
-  const TimePoint began = std::chrono::steady_clock::now();
-  limit.start(budget);
+  const TimePoint over = std::chrono::steady_clock::now() + budget();
+  limit.start(budget());
   background->cancel();
   co_await background->join();
-  if (blocks) co_await blocks->stop_work(budget / kJobGraceShare);
+  if (blocks) co_await blocks->stop_work(work_grace());
   if (prober) co_await prober->close();
-  if (servers) co_await close_servers(budget);
+  if (servers) co_await close_servers(over);
   if (blocks) co_await blocks->close();
   co_await close_workers();
   if (shared->reporter) {
     // Before the limit above, which would end the process with the last spans unsent.
-    const Duration left = began + budget - std::chrono::steady_clock::now();
-    co_await shared->reporter->close(std::clamp(left / 2, Duration(), kLastSpans));
+    const Duration left = over - std::chrono::steady_clock::now();
+    const Duration most = another_life ? kLastSpansOfALife : kLastSpans;
+    co_await shared->reporter->close(std::clamp(left / 2, Duration(), most));
   }
   co_await close_resolvers(loops, resolvers);
   if (identity) co_await identity->close();
   log.info("Dapr runtime stopped");
 }
 
-Task<void> Sidecar::Impl::close_servers(Duration budget) {
+// What does not end in time ends with the process, and so may be done twice; before another life
+// only it is given up.
+Blocks::Grace Sidecar::Impl::work_grace() const {
+  const Duration part = budget() / kWorkGraceShare;
+  return {.jobs = part, .events = another_life ? part : kDrainMax};
+}
+
+Task<void> Sidecar::Impl::close_servers(TimePoint over) {
   if (another_life) {
     // Calls that do not end hold up those that wait for the next life.
-    co_await servers->close(budget / kLastCallsShare,
-                            std::min(kFarewell, budget / kLastCallsShare));
+    const Duration left = over - budget() / kAfterCallsShare - std::chrono::steady_clock::now();
+    const Duration grace = std::clamp(left, Duration::zero(), budget() / kLastCallsShare);
+    co_await servers->close(grace, std::min(kFarewell, grace));
     co_return;
   }
   ports.let_go();

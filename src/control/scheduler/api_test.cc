@@ -49,6 +49,13 @@ TEST(SchedulerApi, AStreamWhoseFirstMessageIsBrokenEndsWithTheReason) {
       << other.words;
 }
 
+TEST(SchedulerApi, AStreamWithAMillionActorTypesIsRefused) {
+  const std::string types(20'000'000, '\0');
+  const auto ending = run(watch(framed(types)));
+  EXPECT_EQ(ending.status, "8");
+  EXPECT_EQ(ending.words, "grpc: received message larger than max (20000000 vs. 1048576)");
+}
+
 TEST(SchedulerApi, AStreamThatEndsBeforeItsFirstMessageIsToldSo) {
   const auto ending = run(watch(""));
   EXPECT_EQ(ending.status, "2");

@@ -178,6 +178,14 @@ Result<Named> parse_list(std::string_view bytes) {
 }
 
 Result<FromSidecar> parse_watch(std::string_view bytes) {
+  // Far above what sidecars say. Their actor types take many times the memory that they have in
+  // the message, and time of the loop.
+  constexpr std::size_t kBytesMax = std::size_t{1} << 20;
+  if (bytes.size() > kBytesMax) {
+    return fail(Code::resource_exhausted, "grpc: received message larger than max (" +
+                                              std::to_string(bytes.size()) + " vs. " +
+                                              std::to_string(kBytesMax) + ")");
+  }
   OUT_TRY(auto message, parse<pb::WatchJobsRequest>(bytes, kBadMessage));
   FromSidecar from;
   if (message.has_initial()) {

@@ -7,9 +7,11 @@ namespace {
 constexpr std::int64_t kNanos = 1'000'000'000;
 
 void put_time(WallTime time, google::protobuf::Timestamp& out) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  out.set_seconds(seconds.time_since_epoch().count());
-  out.set_nanos(static_cast<std::int32_t>((time - seconds).count()));
+  const std::int64_t total = time.time_since_epoch().count();
+  const std::int64_t nanos = (total % kNanos + kNanos) % kNanos;
+  // Before the first whole second there is none in the range of WallTime.
+  out.set_seconds(total / kNanos - (total % kNanos < 0 ? 1 : 0));
+  out.set_nanos(static_cast<std::int32_t>(nanos));
 }
 
 /// Seconds and a fraction, which may both be anything; the ends of the range for what lies beyond.

@@ -33,6 +33,15 @@ TEST(Record, KeepsEverythingOfAJob) {
   EXPECT_EQ(decode_job(encode(job)).value(), job);
 }
 
+// Anybody can write such records through the port of etcd.
+TEST(Record, KeepsTheEndsOfTime) {
+  for (const auto time :
+       {WallTime::min(), WallTime(-1ns), WallTime(-1s), WallTime(), WallTime::max()}) {
+    const Counter counter{.last_trigger = time};
+    EXPECT_EQ(decode_counter(encode(counter)).value(), counter);
+  }
+}
+
 TEST(Record, KeepsEverythingOfACounter) {
   const Counter counter{.partition_id = 7, .count = 3, .last_trigger = kNow, .attempts = 2};
   EXPECT_EQ(decode_counter(encode(counter)).value(), counter);

@@ -1,4 +1,5 @@
 #include <limits>
+#include <unordered_set>
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
@@ -168,6 +169,7 @@ class EtcdFace::Operations {
     *bytes_max -= finding.bytes();
     for (auto& record : finding.records()) {
       if (!record.key.starts_with(kJobKeys)) continue;
+      OUT_CO_CHECK(co_await still_wanted());
       OUT_CO_CHECK(co_await engine_.remove(record.key.substr(kJobKeys.size())));
       response.set_deleted(response.deleted() + 1);
       write_record(std::move(record), *response.add_prev_kvs());
@@ -217,7 +219,13 @@ class EtcdFace::Operations {
     pb::TxnResponse response;
     *response.mutable_header() = header();
     response.set_succeeded(true);
-    for (auto& operation : *request.mutable_success()) {
+    while (response.responses_size() < request.success_size()) {
+      OUT_CO_CHECK(co_await still_wanted());
+      auto& operation = *request.mutable_success(response.responses_size());
+      if (puts_a_job(operation)) {
+        OUT_CO_CHECK(co_await put_together(&request, &response));
+        continue;
+      }
       pb::ResponseOp& done = *response.add_responses();
       if (operation.has_request_range()) {
         OUT_CO_TRY(*done.mutable_response_range(),
@@ -234,6 +242,41 @@ class EtcdFace::Operations {
       }
     }
     co_return response;
+  }
+
+  static bool puts_a_job(const pb::RequestOp& operation) {
+    return operation.request_put().key().starts_with(kJobKeys);
+  }
+
+  /// The next operations as far as they put jobs of different names: they share flushes of the
+  /// store.
+  Task<Result<>> put_together(pb::TxnRequest* request, pb::TxnResponse* response) {
+    std::unordered_set<std::string_view> keys;
+    std::vector<Task<void>> all;
+    Result<> failed;
+    for (int next = response->responses_size(); next < request->success_size(); ++next) {
+      auto& operation = *request->mutable_success(next);
+      const bool joins = puts_a_job(operation) && keys.insert(operation.request_put().key()).second;
+      if (!joins) break;
+      auto* done = response->add_responses()->mutable_response_put();
+      all.push_back(put_one(operation.mutable_request_put(), done, &failed));
+    }
+    co_await run_all(std::move(all), kWritingMax);
+    co_return failed;
+  }
+  Task<void> put_one(pb::PutRequest* request, pb::PutResponse* response, Result<>* failed) {
+    if (!*failed) co_return;
+    Result<> wanted = co_await still_wanted();
+    if (!wanted) {
+      *failed = std::move(wanted);
+      co_return;
+    }
+    auto done = co_await put(std::move(*request));
+    if (done) {
+      *response = *std::move(done);
+    } else {
+      *failed = std::unexpected(std::move(done).error());
+    }
   }
 
   static std::unexpected<Error> no_key() {

@@ -112,6 +112,10 @@ class SchedulerEtcdPort : public testing::Test {
     meanwhile();
     return run_on(loop_, end_of(&response));
   }
+  /// How a call ended of a client that went away in its middle.
+  std::string give_up(std::string method, std::string body) {
+    return run_on(loop_, end_early("/etcdserverpb.KV/" + method, std::move(body)));
+  }
   void close_face() { run_on(loop_, face_.close()); }
   Task<std::vector<std::string>> names_in_pages(std::size_t bytes_max) {
     std::vector<std::string> names;
@@ -130,6 +134,18 @@ class SchedulerEtcdPort : public testing::Test {
   int pages_ = 0;
 
  private:
+  static Task<void> keep_ending(Task<Ending> task, Ending* out) { *out = co_await std::move(task); }
+  Task<std::string> end_early(std::string path, std::string body) {
+    const int before = endings_.begun;
+    Ending ending;
+    Scope scope;
+    scope.spawn(keep_ending(call_raw(&face_.service(), std::move(path), std::move(body)), &ending));
+    EXPECT_EQ(endings_.begun, before + 1);
+    // The first of what it does is under way.
+    scope.cancel();
+    co_await scope.join();
+    co_return ending.status;
+  }
   static Task<void> keep(Task<net::Response> task, std::optional<net::Response>* out) {
     auto response = co_await std::move(task);
     out->emplace(std::move(response));
@@ -354,6 +370,51 @@ TEST_F(SchedulerEtcdPort, TakesTenThousandOperationsInATransactionAndNoMore) {
   const auto ending = try_to("Txn", request);
   EXPECT_EQ(ending.status, "3");  // INVALID_ARGUMENT
   EXPECT_EQ(ending.words, "etcdserver: too many operations in txn request");
+}
+
+TEST_F(SchedulerEtcdPort, DoesTheOperationsOfATransactionInTheirOrder) {
+  pb::RangeRequest one;
+  one.set_key(job_key(0));
+  const std::string record = range(one).kvs(0).value();
+  const auto put = [&record](pb::TxnRequest& request, const std::string& key) {
+    auto* putting = request.add_success()->mutable_request_put();
+    putting->set_key(key);
+    putting->set_value(record);
+  };
+  pb::TxnRequest request;
+  put(request, "dapr/jobs/new1");
+  put(request, "dapr/jobs/new2");
+  put(request, "dapr/jobs/new1");
+  request.add_success()->mutable_request_range()->set_key("dapr/jobs/new2");
+  request.add_success()->mutable_request_delete_range()->set_key("dapr/jobs/new2");
+  request.add_success()->mutable_request_range()->set_key("dapr/jobs/new2");
+  put(request, "dapr/jobs/new2");
+  put(request, "dapr/jobs/new3");
+  const auto done = call<pb::TxnResponse>("Txn", request);
+  ASSERT_EQ(done.responses_size(), 8);
+  for (const int number : {0, 1, 2, 6, 7}) EXPECT_TRUE(done.responses(number).has_response_put());
+  EXPECT_EQ(done.responses(3).response_range().count(), 1);
+  EXPECT_EQ(done.responses(4).response_delete_range().deleted(), 1);
+  EXPECT_EQ(done.responses(5).response_range().count(), 0);
+  EXPECT_EQ(range(all_jobs()).count(), kJobs + 3);
+  put(request, "dapr/jobs/no/name");
+  EXPECT_EQ(try_to("Txn", request).status, "2");
+}
+
+// Each of its writes is done even if nobody waits for it.
+TEST_F(SchedulerEtcdPort, DoesNotTheRestOfWhatNobodyWaitsFor) {
+  pb::TxnRequest request;
+  for (int number = 0; number < kJobs; ++number) {
+    request.add_success()->mutable_request_delete_range()->set_key(job_key(number));
+  }
+  EXPECT_NE(give_up("Txn", framed(request)), "0");
+  pb::DeleteRangeRequest removing;
+  removing.set_key("dapr/jobs/");
+  removing.set_range_end("dapr/jobs0");
+  EXPECT_NE(give_up("DeleteRange", framed(removing)), "0");
+  removing.set_prev_kv(true);
+  EXPECT_NE(give_up("DeleteRange", framed(removing)), "0");
+  EXPECT_GT(range(all_jobs()).count(), 0);
 }
 
 TEST_F(SchedulerEtcdPort, RefusesTransactionsInTransactions) {

@@ -44,6 +44,13 @@ struct Wanted {
 /// What does not fit where it must be held as a whole.
 std::unexpected<Error> too_large();
 
+/// An error if nobody waits for what the running task does: each of the many writes that a call may
+/// ask for is done as a whole, but not all of them.
+Task<Result<>> still_wanted();
+
+/// So many writes of a call are under way at once, and share a flush of the store.
+inline constexpr std::size_t kWritingMax = 100;
+
 /// Takes the records of a range one after the other.
 class Sink {
  public:

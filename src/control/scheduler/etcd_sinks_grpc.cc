@@ -10,8 +10,6 @@ namespace {
 constexpr std::uint32_t kPadding = 1000;
 // For what follows the records: the count, and a field that fills the rest.
 constexpr std::uint64_t kReserve = 64;
-// Deletions that are under way at once share a flush of the store.
-constexpr std::size_t kRemovingMax = 100;
 
 /// As a part of an answer.
 etcdserverpb::RangeResponse part_of(EtcdRecord record) {
@@ -51,6 +49,12 @@ std::unexpected<Error> too_large() {
   return fail(Code::resource_exhausted,
               "etcdserver: request is too large: what it gives does not fit in memory; ask for the "
               "records of one app, or page by page");
+}
+
+Task<Result<>> still_wanted() {
+  Cancellation* const mine = co_await this_cancellation();
+  if (mine == nullptr || !mine->requested()) co_return Result<>();
+  co_return std::unexpected(mine->error());
 }
 
 Task<Result<>> Finding::flush() {
@@ -110,7 +114,8 @@ void Removing::take(EtcdRecord record) {
 
 Task<void> Removing::remove(std::string name) {
   if (!failed_) co_return;
-  auto done = co_await engine_.remove(std::move(name));
+  Result<> done = co_await still_wanted();
+  if (done) done = co_await engine_.remove(std::move(name));
   if (done) {
     ++removed_;
   } else {
@@ -121,7 +126,7 @@ Task<void> Removing::remove(std::string name) {
 Task<Result<>> Removing::flush() {
   std::vector<Task<void>> all;
   for (auto& name : std::exchange(names_, {})) all.push_back(remove(std::move(name)));
-  co_await run_all(std::move(all), kRemovingMax);
+  co_await run_all(std::move(all), kWritingMax);
   co_return failed_;
 }
 

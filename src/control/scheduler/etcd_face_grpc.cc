@@ -23,6 +23,8 @@ constexpr std::string_view kReplicas = "dapr/leadership/";
 constexpr std::size_t kMessageBytesMax = std::size_t{16} << 20;
 // Upstream's --etcd-max-txn-ops.
 constexpr int kOperationsMax = 10'000;
+// Of them so many are begun together.
+constexpr int kTogetherMax = 500;
 // What is not sent as it is read is not more than this.
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 // A range that is larger is sent as it is read.
@@ -254,7 +256,8 @@ class EtcdFace::Operations {
     std::unordered_set<std::string_view> keys;
     std::vector<Task<void>> all;
     Result<> failed;
-    for (int next = response->responses_size(); next < request->success_size(); ++next) {
+    const int end = std::min(response->responses_size() + kTogetherMax, request->success_size());
+    for (int next = response->responses_size(); next < end; ++next) {
       auto& operation = *request->mutable_success(next);
       const bool joins = puts_a_job(operation) && keys.insert(operation.request_put().key()).second;
       if (!joins) break;

@@ -1,3 +1,5 @@
+#include <atomic>
+
 #include "base/log.h"
 #include "base/scope.h"
 #include "base/strings.h"
@@ -57,6 +59,20 @@ struct Job {
   std::size_t bytes = 0;  // That it has taken of the room.
 };
 using JobPtr = std::shared_ptr<Job>;
+
+/// Of a job that waits for a thread: either a thread begins it or the loop takes it back.
+class Turn {
+ public:
+  [[nodiscard]] bool begin() noexcept { return !taken_.exchange(true); }
+  [[nodiscard]] bool take_back() noexcept { return !taken_.exchange(true); }
+
+ private:
+  std::atomic<bool> taken_ = false;
+};
+
+std::unexpected<Error> no_turn() {
+  return fail(Code::resource_exhausted, "guests take all the time there is");
+}
 
 /// Puts the headers that a guest gave to an answer before there was one into that answer.
 void add_missing(net::Headers& headers, const net::Headers& given) {
@@ -120,12 +136,25 @@ class Wasm final : public Middleware {
   /// Runs the job's guest on another thread. After an error it is used no more: what it left behind
   /// nobody knows.
   template <class T>
-  static Task<Result<T>> run(JobPtr job, Result<T> (*step)(Job& job)) {
+  Task<Result<T>> run(JobPtr job, Result<T> (*step)(Job& job)) {
     // While it runs nobody else has it; if this task is cancelled, it ends with its job.
     auto mine = std::make_shared<Job>(std::move(*job));
-    std::move_only_function<Result<T>()> work = [mine, step] { return step(*mine); };
-    auto result = co_await guest_threads().run(std::move(work));
-    if (result) {
+    const auto turn = std::make_shared<Turn>();
+    std::move_only_function<Result<T>()> work = [mine, turn, step]() -> Result<T> {
+      if (!turn->begin()) return no_turn();
+      return step(*mine);
+    };
+    Cancellation waiting(co_await this_cancellation());
+    bool late = false;
+    Timer limit([&] {
+      late = turn->take_back();
+      if (late) waiting.request();
+    });
+    limit.start(fields_.timeout_max());
+    auto running = guest_threads().run(std::move(work));
+    auto result = co_await std::move(running).under(waiting);
+    if (late) result = no_turn();
+    if (result || late) {
       *job = std::move(*mine);
     } else if (result.error().code() != Code::cancelled) {
       // What stands in the guest's own answer does not count then.
@@ -164,7 +193,8 @@ class Wasm final : public Middleware {
   /// One step of the job's guest. While it computes it has one of the places, and no longer.
   template <class T>
   Task<Result<T>> compute(JobPtr job, Result<T> (*step)(Job& job)) {
-    OUT_CO_CHECK(co_await places_.acquire());
+    const auto place = co_await with_timeout(places_.acquire(), fields_.timeout_max());
+    if (!place) co_return no_turn();
     auto result = co_await compute_here(job, step);
     places_.release();
     co_return result;
@@ -265,7 +295,8 @@ class Wasm final : public Middleware {
     const auto told = co_await compute<bool>(job, &tell);
     if (!told) {
       if (stream_back != nullptr) stream_back->close();
-      co_return without_answer(job, 500);
+      const bool busy = told.error().code() == Code::resource_exhausted;
+      co_return without_answer(job, busy ? 503 : 500);
     }
     net::Response changed = std::move(job->exchange.response);
     changed.body.stream = std::move(stream_back);

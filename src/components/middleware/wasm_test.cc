@@ -278,8 +278,7 @@ TEST_F(WasmTest, AGuestThatWaitsForWhatIsBehindItHoldsNobodyUp) {
 
 TEST_F(WasmTest, MoreThanTheMemoryForWaitingGuestsHoldsIsRefusedAndNotKeptWaiting) {
   Code code;
-  Rig rig("middleware.http.wasm",
-          guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "100ms"}}));
+  Rig rig("middleware.http.wasm", guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "1s"}}));
   // A page each, and as much for the call: eight, who go when the others have been refused.
   EXPECT_EQ(crowd_of(rig, 12), (std::map<int, int>{{200, 8}, {503, 4}}));
 }
@@ -292,6 +291,18 @@ TEST_F(WasmTest, AGuestThatIsAloneMayGrowAboveTheMemoryForWaitingGuests) {
   Rig rig("middleware.http.wasm",
           guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "100ms"}}));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(rig.send("/a").status, 200);
+}
+
+TEST_F(WasmTest, WhoFindsNoThreadInTimeIsRefused) {
+  const LogCapture quiet;
+  Code code;
+  code.on_request = std::string("\x03\x40\x0c\x00\x0b", 5) + Code::next(true);
+  Rig rig("middleware.http.wasm", guest(code, {{"timeout", "500ms"}}));
+  // Many that never end: four a turn, each for its time, at the end of which others have waited.
+  const auto statuses = crowd_of(rig, 40);
+  EXPECT_GE(statuses.at(500), 4);
+  EXPECT_GE(statuses.at(503), 1);
+  EXPECT_EQ(statuses.at(500) + statuses.at(503), 40);
 }
 
 TEST_F(WasmTest, ALoopIsNotHeldUpByAGuest) {

@@ -19,6 +19,8 @@ const Logger log("dapr.contrib");
 
 // The end of the process waits for guests that run.
 constexpr Duration kTimeoutMax = 1min;
+// However short the time of a guest is: a busy machine is no reason to refuse.
+constexpr Duration kWaitMin = 1s;
 // Guests of one loop that compute, or are about to; others wait for them. None of these waits for
 // anything else, and each ends within its timeout.
 constexpr std::size_t kGuestsMax = 64;
@@ -41,6 +43,8 @@ struct Fields {
   [[nodiscard]] Duration timeout_max() const {
     return std::chrono::duration_cast<Duration>(timeout);
   }
+  /// For a thread to compute on.
+  [[nodiscard]] Duration wait_max() const { return std::max(timeout_max(), kWaitMin); }
 };
 constexpr Field<Fields> kFields[] = {
     {{.name = "url"}, &Fields::url},
@@ -150,7 +154,7 @@ class Wasm final : public Middleware {
       late = turn->take_back();
       if (late) waiting.request();
     });
-    limit.start(fields_.timeout_max());
+    limit.start(fields_.wait_max());
     auto running = guest_threads().run(std::move(work));
     auto result = co_await std::move(running).under(waiting);
     if (late) result = no_turn();
@@ -193,7 +197,7 @@ class Wasm final : public Middleware {
   /// One step of the job's guest. While it computes it has one of the places, and no longer.
   template <class T>
   Task<Result<T>> compute(JobPtr job, Result<T> (*step)(Job& job)) {
-    const auto place = co_await with_timeout(places_.acquire(), fields_.timeout_max());
+    const auto place = co_await with_timeout(places_.acquire(), fields_.wait_max());
     if (!place) co_return no_turn();
     auto result = co_await compute_here(job, step);
     places_.release();

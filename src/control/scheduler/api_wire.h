@@ -52,8 +52,10 @@ Result<FromSidecar> parse_watch(std::string_view message);
 /// A list of jobs, put together page by page.
 class JobList {
  public:
-  JobList();
+  /// Messages end at 2 GiB, and are held twice.
+  explicit JobList(std::size_t bytes_max = std::size_t{1} << 30);
   ~JobList();
+  /// Code::resource_exhausted if it is too much.
   Result<> add(NamedJob job);
   [[nodiscard]] std::string render() const;
 

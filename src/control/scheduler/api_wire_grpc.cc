@@ -225,10 +225,11 @@ std::string render_trigger(std::uint64_t trigger, Delivery delivery) {
 }
 
 struct JobList::Impl {
+  std::size_t bytes_left;
   pb::ListJobsResponse response;
 };
 
-JobList::JobList() : impl_(std::make_unique<Impl>()) {}
+JobList::JobList(std::size_t bytes_max) : impl_(std::make_unique<Impl>(bytes_max)) {}
 JobList::~JobList() = default;
 
 Result<> JobList::add(NamedJob job) {
@@ -244,6 +245,11 @@ Result<> JobList::add(NamedJob job) {
   one.set_name(job.name.substr(prefix.size()));
   OUT_ASSERT(one.mutable_metadata()->ParseFromString(job.job.job.metadata->value));
   write_job(std::move(job.job.job), *one.mutable_job());
+  const std::size_t bytes = one.ByteSizeLong();
+  if (bytes > impl_->bytes_left) {
+    return fail(Code::resource_exhausted, "there are more jobs than one answer can list");
+  }
+  impl_->bytes_left -= bytes;
   return {};
 }
 

@@ -31,6 +31,23 @@ TEST(SchedulerApi, ReadsAJobWithItsTargetAndItsPolicy) {
   EXPECT_EQ(target_of(stored)->actor_type, "type");
 }
 
+TEST(SchedulerApi, ListsNoMoreJobsThanOneMessageCanHold) {
+  pb::JobMetadata metadata;
+  metadata.set_app_id("app");
+  metadata.set_namespace_("ns");
+  metadata.mutable_target()->mutable_job();
+  NamedJob job{.name = "app||ns||app||name"};
+  job.job.job.metadata = Payload{"type.googleapis.com/dapr.proto.scheduler.v1.JobMetadata",
+                                 metadata.SerializeAsString()};
+  job.job.job.payload = Payload{"", std::string(400, 'x')};
+  JobList list(1000);
+  EXPECT_TRUE(list.add(job));
+  EXPECT_TRUE(list.add(job));
+  const auto third = list.add(job);
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code(), Code::resource_exhausted);
+}
+
 TEST(SchedulerApi, SaysOfATargetWithoutAKindWhatUpstreamSays) {
   pb::GetJobRequest request;
   EXPECT_EQ(parse_get(request.SerializeAsString())->target_error, "unknown job type: <nil>");

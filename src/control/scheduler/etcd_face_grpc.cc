@@ -106,6 +106,8 @@ class EtcdFace::Operations {
   /// Takes what it holds off `bytes_max`, above which it fails. Called in turn.
   Task<Result<pb::RangeResponse>> range(pb::RangeRequest request, std::size_t* bytes_max) {
     if (request.key().empty()) co_return no_key();
+    const bool by_key = request.sort_target() == pb::RangeRequest::KEY || request.count_only();
+    if (!by_key) co_return fail(Code::unimplemented, "records are sorted by their keys only here");
     Finding finding(wanted_by(request), *bytes_max);
     KeyRange keys{request.key(), request.range_end()};
     OUT_CO_CHECK(co_await find(std::move(keys), &finding));

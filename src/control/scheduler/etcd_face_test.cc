@@ -52,12 +52,15 @@ class SchedulerEtcdPort : public testing::Test {
     return frame;
   }
   template <class Request>
-  Ending try_to(std::string method, const Request& request) {
-    return run_on(loop_, call_raw(&face_.service(), "/etcdserverpb.KV/" + method, framed(request)));
+  Ending try_to(const std::string& method, const Request& request) {
+    return try_raw(method, framed(request));
+  }
+  Ending try_raw(const std::string& method, std::string body) {
+    return run_on(loop_, call_raw(&face_.service(), "/etcdserverpb.KV/" + method, std::move(body)));
   }
   template <class Response, class Request>
-  Response call(std::string method, const Request& request) {
-    const auto ending = try_to(std::move(method), request);
+  Response call(const std::string& method, const Request& request) {
+    const auto ending = try_to(method, request);
     EXPECT_EQ(ending.status, "0") << ending.words;
     Response response;
     EXPECT_TRUE(ending.body.size() >= 5 && response.ParseFromString(ending.body.substr(5)));
@@ -240,6 +243,39 @@ TEST_F(SchedulerEtcdPort, GivesAllOfARangeOrItsBeginningOrItsEnd) {
   EXPECT_EQ(found.count(), kJobs);
   EXPECT_EQ(found.kvs_size(), 0);
   EXPECT_FALSE(found.more());
+}
+
+TEST_F(SchedulerEtcdPort, DoesNotPassOffAnotherOrderAsTheOneThatWasAskedFor) {
+  auto request = all_jobs();
+  request.set_sort_target(pb::RangeRequest::MOD);
+  EXPECT_EQ(try_to("Range", request).status, "12");  // UNIMPLEMENTED
+  request.set_count_only(true);
+  EXPECT_EQ(range(request).count(), kJobs);
+}
+
+TEST_F(SchedulerEtcdPort, TakesWhateverItIsAsked) {
+  std::mt19937 random(20260821);  // NOLINT(bugprone-random-generator-seed): the same each time
+  pb::TxnRequest all;
+  *all.add_success()->mutable_request_range() = all_jobs();
+  all.add_success()->mutable_request_put()->set_key(job_key(1));
+  all.add_success()->mutable_request_delete_range()->set_key(job_key(2));
+  const std::string bodies[] = {framed(all_jobs()), framed(all), framed(pb::PutRequest()), ""};
+  for (int times = 0; times < 400; ++times) {
+    std::string body = bodies[random() % std::size(bodies)];
+    for (unsigned changes = random() % 8; changes > 0; --changes) {
+      const std::size_t at = body.empty() ? 0 : random() % body.size();
+      if (body.empty() || changes % 2 == 0) {
+        body.insert(at, 1, static_cast<char>(random()));
+      } else {
+        body[at] = static_cast<char>(random());
+      }
+    }
+    for (const auto* method : {"Range", "Put", "DeleteRange", "Txn"}) {
+      const auto ending = try_raw(method, body);
+      EXPECT_NE(ending.status, "");
+    }
+  }
+  range(all_jobs());  // Is answered.
 }
 
 // Larger than what is held for one answer.

@@ -15,10 +15,15 @@ void put_time(WallTime time, google::protobuf::Timestamp& out) {
 }
 
 /// Seconds and a fraction, which may both be anything; the ends of the range for what lies beyond.
-std::chrono::nanoseconds reckon(std::int64_t seconds, std::int32_t nanos) {
+std::chrono::nanoseconds reckon(std::int64_t seconds, std::int64_t nanos) {
   std::int64_t total = 0;
+  // The first second of the range is not whole: it is reached from its end.
+  if (seconds < 0 && nanos > 0) {
+    ++seconds;
+    nanos -= kNanos;
+  }
   if (__builtin_mul_overflow(seconds, kNanos, &total) ||
-      __builtin_add_overflow(total, std::int64_t{nanos}, &total)) {
+      __builtin_add_overflow(total, nanos, &total)) {
     return seconds < 0 ? std::chrono::nanoseconds::min() : std::chrono::nanoseconds::max();
   }
   return std::chrono::nanoseconds(total);

@@ -35,8 +35,8 @@ TEST(Record, KeepsEverythingOfAJob) {
 
 // Anybody can write such records through the port of etcd.
 TEST(Record, KeepsTheEndsOfTime) {
-  for (const auto time :
-       {WallTime::min(), WallTime(-1ns), WallTime(-1s), WallTime(), WallTime::max()}) {
+  for (const auto time : {WallTime::min(), WallTime::min() + 1ns, WallTime(-1ns), WallTime(-1s),
+                          WallTime(), WallTime::max()}) {
     const Counter counter{.last_trigger = time};
     EXPECT_EQ(decode_counter(encode(counter)).value(), counter);
   }

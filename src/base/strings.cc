@@ -250,4 +250,14 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
+std::string to_utf8(std::string_view text) {
+  std::string mended;
+  while (!text.empty()) {
+    const Rune rune = decode_rune(text);
+    append_rune(mended, rune.value);
+    text.remove_prefix(rune.bytes);
+  }
+  return mended;
+}
+
 }  // namespace outrigger

@@ -76,5 +76,7 @@ struct Rune {
 [[nodiscard]] Rune decode_rune(std::string_view text) noexcept;
 void append_rune(std::string& out, char32_t rune);
 [[nodiscard]] bool is_utf8(std::string_view text) noexcept;
+/// The text with U+FFFD for each byte that is no part of UTF-8.
+[[nodiscard]] std::string to_utf8(std::string_view text);
 
 }  // namespace outrigger

@@ -49,7 +49,8 @@ def samples(text):
 
 
 def page(port):
-    return http.get(f"http://127.0.0.1:{port}/metrics").text
+    # Prometheus refuses a page that is not UTF-8.
+    return http.get(f"http://127.0.0.1:{port}/metrics").body.decode()
 
 
 def value(found, name, **labels):
@@ -143,13 +144,17 @@ def every_service_has_what_the_dashboards_ask_for():
 
 @test
 def labels_with_odd_characters_stay_readable():
-    sidecar = Daprd("odd-labels")
+    sidecar = Daprd("odd-labels", [component("bus", "pubsub.in-memory"), component("store", "state.in-memory")])
+    for path in ("/v1.0/publish/bus/%FF%FE", "/v1.0/publish/%FF/t", "/v1.0/invoke/%FF/method/%FE"):
+        sidecar.post(path, json=1)
     for path in ("/v1.0/a%22b", "/v1.0/a%0Ab", "/v1.0/a%5Cb", "/v1.0/%C3%A9%F0%9F%90%99", "/v1.0/%FF%FE", "/v1.0/%00"):
         sidecar.get(path)
     text = page(sidecar.metrics_port)
     paths = {one.labels["path"] for one in samples(text)["dapr_http_server_request_count"]}
     assert any('a"b' in path for path in paths) and any("a\nb" in path for path in paths), paths
     assert any("a\\b" in path for path in paths), paths
+    topics = {one.labels["topic"] for one in samples(text)["dapr_component_pubsub_egress_count"]}
+    assert "\ufffd\ufffd" in topics, topics
 
 
 @test

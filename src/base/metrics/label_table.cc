@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "base/result.h"
+#include "base/strings.h"
 
 namespace outrigger::telemetry::detail {
 namespace {
@@ -110,6 +111,10 @@ std::uint64_t hash_of(std::span<const std::string_view> values, std::uint64_t se
   return hash;
 }
 
+bool all_utf8(std::span<const std::string_view> values) noexcept {
+  return std::ranges::all_of(values, is_utf8);
+}
+
 bool same(const Row& row, std::uint64_t hash, std::span<const std::string_view> values) noexcept {
   if (row.hash != hash) return false;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -179,10 +184,19 @@ Row* Table::rewritten(Values values) {
   return lookup(views);
 }
 
+// One value that is not UTF-8 and Prometheus refuses the whole page.
+Row* Table::mended(Values values) {
+  std::vector<std::string> changed;
+  for (const std::string_view value : values) changed.push_back(to_utf8(value));
+  const std::vector<std::string_view> views(changed.begin(), changed.end());
+  return lookup(views);
+}
+
 Row* Table::lookup(Values values) {
   const std::uint64_t hash = hash_of(values, seed_);
   const Shard shard = this_shard();
   if (!shard.owned) {
+    if (!all_utf8(values)) return mended(values);
     const std::scoped_lock lock(mutex_);
     return find_or_add(hash, values);
   }
@@ -193,6 +207,7 @@ Row* Table::lookup(Values values) {
       if (same(*known.slots[at], hash, values)) return known.slots[at];
     }
   }
+  if (!all_utf8(values)) return mended(values);
   Row* row = nullptr;
   {
     const std::scoped_lock lock(mutex_);

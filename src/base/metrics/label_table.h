@@ -61,6 +61,7 @@ class Table {
   };
 
   [[nodiscard]] Row* lookup(Values values);
+  [[nodiscard]] Row* mended(Values values);
   [[nodiscard]] Row* rewritten(Values values);
   [[nodiscard]] Row* find_or_add(std::uint64_t hash, Values values);
   [[nodiscard]] Row* other();

@@ -95,6 +95,7 @@ struct Registry::Impl {
 
 Registry::Registry(RegistryOptions options) : impl_(std::make_unique<Impl>()) {
   impl_->options = std::move(options);
+  impl_->options.app_id = to_utf8(impl_->options.app_id);
 }
 
 Registry::~Registry() = default;

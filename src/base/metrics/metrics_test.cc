@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "base/pch_test.h"
+#include "base/strings.h"
 
 namespace outrigger::telemetry {
 namespace {
@@ -132,6 +133,21 @@ TEST(Metrics, ValuesThatOnlyJoinEquallyAreDifferent) {
   EXPECT_THAT(text, HasSubstr("x=\"ab\",y=\"c\"} 9\n"));
   EXPECT_THAT(text, HasSubstr("x=\"a\",y=\"bc\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("x=\"\",y=\"abc\"} 4\n"));
+}
+
+TEST(Metrics, ValuesThatAreNotUtf8AreMended) {
+  Registry registry({.app_id = "a\xff"});
+  const Group group = registry.group({"topic"});
+  const auto counter = registry.counter(group, "n_total", "N.");
+  const char* const values[] = {"\xff\xfe", "\xfd\xfc", "\xed\xa0\x80", "\xe2\x82\xac"};
+  for (const char* value : values) counter.at(group.find({value})).add();
+  std::thread([&] { counter.at(group.find({"\xff\xff"})).add(); }).join();
+  const std::string text = registry.render();
+  const std::string replaced = "\xef\xbf\xbd";
+  EXPECT_TRUE(is_utf8(text)) << text;
+  EXPECT_THAT(
+      text, HasSubstr("{app_id=\"a" + replaced + "\",topic=\"" + replaced + replaced + "\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("topic=\"\xe2\x82\xac\"} 1\n"));
 }
 
 TEST(Metrics, RulesRewriteValuesBeforeTheyCount) {

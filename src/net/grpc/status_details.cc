@@ -10,17 +10,8 @@ constexpr std::string_view kTypePrefix = "type.googleapis.com/google.rpc.";
 
 // A protobuf string must be UTF-8, or the peer refuses the whole message.
 void append_string(std::string& out, std::uint32_t field, std::string_view text) {
-  if (is_utf8(text)) {
-    wire::append_text(out, field, text);
-    return;
-  }
-  std::string mended;
-  while (!text.empty()) {
-    const Rune rune = decode_rune(text);
-    append_rune(mended, rune.value);
-    text.remove_prefix(rune.bytes);
-  }
-  wire::append_text(out, field, mended);
+  if (is_utf8(text)) return wire::append_text(out, field, text);
+  wire::append_text(out, field, to_utf8(text));
 }
 
 void append_detail(std::string& status, std::string_view type, std::string_view message) {

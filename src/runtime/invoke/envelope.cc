@@ -66,11 +66,7 @@ void put_payload(std::string& out, const Payload& payload) {
 /// The text with what is not UTF-8 replaced; `scratch` holds it then.
 std::string_view as_utf8(std::string_view text, std::string& scratch) {
   if (is_utf8(text)) return text;
-  while (!text.empty()) {
-    const Rune rune = decode_rune(text);
-    append_rune(scratch, rune.value);
-    text.remove_prefix(rune.bytes);
-  }
+  scratch = to_utf8(text);
   return scratch;
 }
 

@@ -81,11 +81,7 @@ class Utf8 {
  public:
   explicit Utf8(std::string_view given) : view_(given) {
     if (is_utf8(view_)) return;
-    for (std::string_view rest = view_; !rest.empty();) {
-      const Rune rune = decode_rune(rest);
-      mended_.append(rune.valid() ? rest.substr(0, rune.bytes) : "\xEF\xBF\xBD");
-      rest.remove_prefix(rune.bytes);
-    }
+    mended_ = to_utf8(view_);
     view_ = mended_;
   }
   Utf8(const Utf8&) = delete;

@@ -28,7 +28,9 @@ constexpr int kTogetherMax = 500;
 // What is not sent as it is read is not more than this.
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 // A range that is larger is sent as it is read.
-constexpr std::size_t kWholeBytesMax = std::size_t{4} << 20;
+constexpr std::size_t kWholeBytesMax = std::size_t{1} << 20;
+// Its length is told before, with room for what is written meanwhile: this, and a sixteenth.
+constexpr std::size_t kRoomBytes = std::size_t{4} << 20;
 // What is read of the store at a time, so that nobody holds more who waits for a client.
 constexpr std::size_t kPageBytesMax = std::size_t{256} << 10;
 constexpr std::size_t kPageJobsMin = 16;
@@ -492,8 +494,7 @@ class EtcdFace::Ranges final : public net::grpc::Fallback {
 
   Task<Result<std::uint64_t>> length_of(pb::RangeRequest request) {
     OUT_CO_TRY(const auto bytes, co_await operations_.measure(std::move(request)));
-    // Jobs may be written while they are read.
-    const std::uint64_t length = bytes + bytes / 16 + kWholeBytesMax;
+    const std::uint64_t length = bytes + bytes / 16 + kRoomBytes;
     if (length > std::numeric_limits<std::int32_t>::max()) co_return too_large();
     if (stopped_) co_return fail(Code::unavailable, "etcdserver: server stopped");
     co_return length;

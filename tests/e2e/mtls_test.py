@@ -1,12 +1,14 @@
 """Mutual TLS between sidecars and towards the control plane, with our sentry."""
 
 import collections
+import signal
 import threading
 
 from support import http
 from support.app import App
 from support.daprd import Daprd, component
 from support.placement import Placement
+from support.ports import free_port
 from support.processes import temporary_folder, wait_until
 from support.runner import shared, test
 from support.scheduler import Scheduler
@@ -64,14 +66,29 @@ def old_protocols_and_weak_ciphers_are_refused():
 
 
 @test
-def a_sidecar_does_not_start_without_an_identity():
+def nothing_starts_without_an_identity_and_waits_for_a_sentry_to_give_one():
     other = Sentry()
-    for flags, words in ((["--sentry-address", "127.0.0.1:1"], "error from sentry SignCertificate"),
-                         (["--sentry-address", f"127.0.0.1:{other.port}"], "unable to get local issuer certificate")):
-        daprd = Daprd("tls-nobody", flags=["--enable-mtls", *flags], wait=False,
-                      env={"DAPR_TRUST_ANCHORS": sentry().anchors.decode()})
-        assert daprd.wait() == 1
-        assert words in daprd.output(), daprd.output()
+    anchors = {"DAPR_TRUST_ANCHORS": sentry().anchors.decode()}
+    untrusting = Daprd("tls-nobody", flags=["--enable-mtls", "--sentry-address", f"127.0.0.1:{other.port}"], wait=False,
+                       env=anchors)
+    port = free_port()
+    address = ("--sentry-address", f"127.0.0.1:{port}")
+    early = Daprd("tls-early", flags=["--enable-mtls", *address], wait=False, env=anchors)
+    service = Placement(flags=["--tls-enabled", "--trust-anchors-file", anchors_file(), *address], wait=False)
+    for process, words in (untrusting, "unable to get local issuer certificate"), (early, "refused"), (service, "refused"):
+        wait_until(lambda: "trying again: " in process.output(), "a complaint")  # noqa: B023
+        assert words in process.output() and process.exit_status is None, process.output()
+    for process in untrusting, service:
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+    authority = Sentry(folder=sentry().folder, port=port)
+    early.wait_healthy()
+    # It is not there for a moment when another life begins.
+    authority.stop()
+    early.signal(signal.SIGHUP)
+    wait_until(lambda: early.output().count("Fetching initial identity") == 2, "the next life")
+    Sentry(folder=sentry().folder, port=port)
+    wait_until(lambda: early.output().count("dapr initialized. Status: Running") == 2, "the next life")
 
 
 @test

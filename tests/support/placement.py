@@ -9,7 +9,7 @@ from .processes import PATIENCE, Process
 class Placement(Process):
     """A running placement service; ready when its health says so."""
 
-    def __init__(self, port=None, flags=(), binary=None):
+    def __init__(self, port=None, flags=(), binary=None, wait=True):
         self.port = port or free_port()
         self.health_port = free_port()
         self.metrics_port = free_port()
@@ -17,7 +17,8 @@ class Placement(Process):
                    "--healthz-port", self.health_port, "--metrics-port", self.metrics_port,
                    "--id", "one", "--initial-cluster", f"one=127.0.0.1:{free_port()}"]
         super().__init__("placement", [*command, *flags])
-        self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
+        if wait:
+            self.wait_ready(lambda: http.answers(f"http://127.0.0.1:{self.health_port}/healthz", 200), PATIENCE)
 
     @property
     def address(self):

@@ -117,8 +117,8 @@ def issuer_of(certificate):
 class Sentry(Process):
     """A running sentry; ready when its health says so."""
 
-    def __init__(self, folder=None, flags=(), mtls=None, wait=True, binary=None):
-        self.port, self.health_port, self.metrics_port = free_port(), free_port(), free_port()
+    def __init__(self, folder=None, flags=(), mtls=None, wait=True, binary=None, port=None):
+        self.port, self.health_port, self.metrics_port = port or free_port(), free_port(), free_port()
         self.folder = folder or temporary_folder()
         config = temporary_folder() / "config.yaml"
         config.write_text(json.dumps({"apiVersion": "dapr.io/v1alpha1", "kind": "Configuration",

@@ -50,7 +50,8 @@ bool is_worth_another_try(Code code) {
          code == Code::deadline_exceeded;
 }
 
-Task<Result<std::string>> call(net::Endpoint endpoint, std::string message) {
+/// `reached`: there was an answer, though it may be an error.
+Task<Result<std::string>> call(net::Endpoint endpoint, std::string message, bool* reached) {
   net::Client client({.connect_timeout = kTryTimeout});
   net::grpc::Channel channel(client, endpoint);
   Result<std::string> answer = fail(Code::unavailable, "not called");
@@ -62,6 +63,7 @@ Task<Result<std::string>> call(net::Endpoint endpoint, std::string message) {
       answer = std::unexpected(std::move(reply).error());
       break;  // This task was cancelled.
     }
+    *reached = !reply->headers.empty();
     if (reply->status.ok()) {
       answer = std::move(reply->message);
       break;
@@ -113,7 +115,14 @@ Task<Asked> ask_authority(AuthorityOptions options, std::string anchors_pem) {
   if (!request) co_return failed("sign", "failed to create sidecar csr", request.error());
   const std::string pem = x509::to_pem("CERTIFICATE REQUEST", *request);
   std::string message = wire::sign_request(options, pem, *token);
-  auto reply = co_await call(std::move(endpoint), std::move(message));
+  bool reached = false;
+  auto reply = co_await call(std::move(endpoint), std::move(message), &reached);
+  if (!reply && !reached && reply.error().code() == Code::unavailable) {
+    auto failure =
+        failed("sentry_conn", "error establishing connection to sentry", std::move(reply).error());
+    failure.error().unreachable = true;
+    co_return failure;
+  }
   if (!reply) co_return failed("sign", "error from sentry SignCertificate", reply.error());
   auto answer = wire::read_answer(*reply);
   if (!answer) co_return failed("sign", "error from sentry SignCertificate", answer.error());

@@ -28,6 +28,8 @@ struct AuthorityOptions {
 struct AuthorityError {
   Error error;
   std::string_view reason;
+  /// Nobody answers at the address, or nobody who is trusted.
+  bool unreachable = false;
 };
 
 /// Makes a key and has sentry sign it. `anchors_pem`: whom sentry must be vouched for by. The

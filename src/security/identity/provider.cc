@@ -24,7 +24,7 @@ Provider::~Provider() = default;
 Task<Result<>> Provider::open() {
   OUT_CO_CHECK(co_await anchors_.open());
   log.info("Fetching initial identity");
-  auto asked = co_await ask();
+  auto asked = co_await ask_first();
   if (!asked) {
     co_return std::unexpected(
         std::move(asked).error().context("failed to retrieve the initial identity"));
@@ -35,14 +35,26 @@ Task<Result<>> Provider::open() {
   co_return Result<>();
 }
 
-Task<Result<>> Provider::ask() {
+Task<Result<>> Provider::ask_first() {
+  for (Duration wait = options_.first_wait;; wait = std::min(wait * 2, options_.last_wait)) {
+    auto asked = co_await ask();
+    if (asked) co_return Result<>();
+    if (!asked.error().unreachable) co_return fail(std::move(asked).error().error);
+    log.warn("Nothing starts without an identity, trying again: ", asked.error().error);
+    const auto changed = co_await with_timeout(anchors_.changed(), wait);
+    const bool waited = changed || changed.error().code() == Code::deadline_exceeded;
+    if (!waited) co_return changed;
+  }
+}
+
+Task<std::expected<void, AuthorityError>> Provider::ask() {
   const std::string anchors = anchors_.pem();
   // It may have another root by now, which it told of with the last certificate.
   std::string trusted = contexts_ ? contexts_->credentials().anchors_pem : anchors;
   auto credentials = co_await ask_authority(options_.authority, std::move(trusted));
   if (!credentials) {
     if (options_.failed) options_.failed(credentials.error().reason);
-    co_return std::unexpected(std::move(credentials).error().error);
+    co_return std::unexpected(std::move(credentials).error());
   }
   // Halfway from now, not from its beginning, which is dated back for clocks that differ.
   const auto left = std::chrono::duration_cast<Duration>(credentials->not_after - wall_now());
@@ -51,8 +63,9 @@ Task<Result<>> Provider::ask() {
   if (anchors != anchors_.pem()) renew_at_ = steady_now();
   const std::string expires = format_rfc3339(credentials->not_after);
   auto used = use(*std::move(credentials));
-  if (used) log.info("The workload's certificate expires on: ", expires);
-  co_return used;
+  if (!used) co_return std::unexpected(AuthorityError{std::move(used).error(), "sign"});
+  log.info("The workload's certificate expires on: ", expires);
+  co_return std::expected<void, AuthorityError>();
 }
 
 Result<> Provider::use(Credentials credentials) {
@@ -78,7 +91,7 @@ Task<void> Provider::keep_renewing() {
       log.info("Successfully renewed workload identity");
       continue;
     }
-    log.error("Error renewing identity, trying again in 10 seconds: ", renewed.error());
+    log.error("Error renewing identity, trying again in 10 seconds: ", renewed.error().error);
     renew_at_ = steady_now() + options_.retry_after;
   }
 }

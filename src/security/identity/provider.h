@@ -17,6 +17,10 @@ struct ProviderOptions {
   /// Told of each renewal, and of each that failed by its reason's name.
   std::function<void()> renewed;
   std::function<void(std::string_view reason)> failed;
+  /// Before a sentry that cannot be reached at the start is tried again: first, and at most (as
+  /// gRPC clients do, but sooner).
+  Duration first_wait = std::chrono::seconds(1);
+  Duration last_wait = std::chrono::seconds(10);
   /// What a renewal that failed is followed by.
   Duration retry_after = std::chrono::seconds(10);
   /// For how long a certificate is kept at least.
@@ -33,14 +37,16 @@ class Provider {
   /// close() must have ended.
   ~Provider();
 
-  /// Waits for the anchors and for the first certificate. The error is what a start fails with.
+  /// Waits for the anchors and for the first certificate; as upstream for as long as sentry cannot
+  /// be reached or is not trusted, which is told in the log. The error is what a start fails with.
   Task<Result<>> open();
   /// After open(): any thread.
   [[nodiscard]] Contexts& contexts() const noexcept { return *contexts_; }
   Task<void> close();
 
  private:
-  Task<Result<>> ask();
+  Task<std::expected<void, AuthorityError>> ask();
+  Task<Result<>> ask_first();
   Task<void> keep_renewing();
   Task<void> follow_anchors();
   Result<> use(Credentials credentials);

@@ -3,6 +3,8 @@
 namespace outrigger::net {
 namespace {
 
+constexpr std::size_t kUnusedTextMax = 64 * 1024;
+
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 std::string_view trim(std::string_view text) noexcept {
@@ -34,11 +36,33 @@ void Headers::add(std::string_view name, std::string_view value) {
 }
 
 void Headers::set(std::string_view name, std::string_view value) {
-  remove(name);
+  erase(name);
   add(name, value);
+  drop_unused_text();
 }
 
 void Headers::remove(std::string_view name) {
+  erase(name);
+  drop_unused_text();
+}
+
+// What is changed over and over must not grow.
+void Headers::drop_unused_text() {
+  if (text_.size() < kUnusedTextMax) return;
+  std::size_t used = 0;
+  for (const Entry& entry : entries_) used += entry.name_bytes + entry.value_bytes;
+  if (used > text_.size() / 2) return;
+  std::string kept;
+  kept.reserve(used);
+  for (Entry& entry : entries_) {
+    const auto offset = static_cast<std::uint32_t>(kept.size());
+    kept.append(text_, entry.offset, entry.name_bytes + entry.value_bytes);
+    entry.offset = offset;
+  }
+  text_ = std::move(kept);
+}
+
+void Headers::erase(std::string_view name) {
   std::erase_if(entries_, [&](const Entry& entry) {
     return iequals(std::string_view(text_).substr(entry.offset, entry.name_bytes), name);
   });

@@ -69,6 +69,8 @@ class Headers {
     std::uint32_t name_bytes;
     std::uint32_t value_bytes;
   };
+  void erase(std::string_view name);
+  void drop_unused_text();
   std::string text_;
   std::vector<Entry> entries_;
 };

@@ -34,6 +34,22 @@ TEST(Headers, ReplacesAndRemovesEveryFieldOfAName) {
   EXPECT_TRUE(headers.empty());
 }
 
+TEST(Headers, KeepsEachValueHoweverOftenOthersAreReplaced) {
+  Headers headers{{"first", "1"}, {"x", "old"}, {"last", "2"}};
+  for (int i = 0; i < 1000; ++i) {
+    headers.set("x", std::string(1000, static_cast<char>('a' + i % 26)));
+    headers.set("first", std::to_string(i));
+    if (i % 100 == 0) headers.remove("last");
+    if (i % 100 == 0) headers.add("last", std::to_string(i));
+  }
+  headers.set("again", headers.value("x"));
+  EXPECT_EQ(headers.size(), 4U);
+  EXPECT_EQ(headers.value("x"), std::string(1000, 'a' + 999 % 26));
+  EXPECT_EQ(headers.value("again"), headers.value("x"));
+  EXPECT_EQ(headers.value("first"), "999");
+  EXPECT_EQ(headers.value("last"), "900");
+}
+
 TEST(Headers, FindsATokenInTheListsOfAllFieldsOfAName) {
   const Headers headers{{"connection", "foo ,\tKeep-Alive"}, {"Connection", ",,Upgrade"}};
   EXPECT_TRUE(headers.has_token("connection", "keep-alive"));

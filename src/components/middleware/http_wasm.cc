@@ -22,6 +22,8 @@ constexpr std::size_t kBodyBytesMax = 32U << 20;
 // Of a method, target, name or value, and how many fields: twice what servers take.
 constexpr std::uint32_t kTextBytesMax = 128U << 10;
 constexpr std::size_t kFieldsMax = 1'000;
+// Of all fields of a head together.
+constexpr std::size_t kHeadBytesMax = 1U << 20;
 
 std::uint32_t low(std::uint64_t slot) { return static_cast<std::uint32_t>(slot); }
 std::uint64_t pair(std::uint64_t high, std::uint64_t value) { return high << 32 | value; }
@@ -202,9 +204,13 @@ struct Guest::Calls {
     if (is_field_value(given)) return given;
     return std::unexpected(wrong("HTTP header value has control characters"));
   }
-  static Result<> has_room(const net::Headers& fields) {
-    if (fields.size() < kFieldsMax) return {};
-    return std::unexpected(wrong("the guest writes more than 1000 header fields"));
+  static Result<> has_room(const net::Headers& fields, std::size_t more) {
+    if (fields.size() >= kFieldsMax) {
+      return std::unexpected(wrong("the guest writes more than 1000 header fields"));
+    }
+    for (const auto field : fields) more += field.name.size() + field.value.size();
+    if (more <= kHeadBytesMax) return {};
+    return std::unexpected(wrong("the guest writes more than 1 MiB of header fields"));
   }
   static Result<> get_header_names(Guest& guest, Instance& instance, Slots slots) {
     OUT_TRY(auto* one, exchange(guest));
@@ -230,7 +236,7 @@ struct Guest::Calls {
     OUT_TRY(auto* fields, mutable_headers(guest, slots[0]));
     OUT_TRY(const auto wanted, name(instance, slots[1], slots[2]));
     OUT_TRY(const auto given, value(instance, slots[3], slots[4]));
-    OUT_CHECK(has_room(*fields));
+    OUT_CHECK(has_room(*fields, wanted.size() + given.size()));
     fields->set(wanted, given);
     return {};
   }
@@ -238,7 +244,7 @@ struct Guest::Calls {
     OUT_TRY(auto* fields, mutable_headers(guest, slots[0]));
     OUT_TRY(const auto wanted, name(instance, slots[1], slots[2]));
     OUT_TRY(const auto given, value(instance, slots[3], slots[4]));
-    OUT_CHECK(has_room(*fields));
+    OUT_CHECK(has_room(*fields, wanted.size() + given.size()));
     fields->add(wanted, given);
     return {};
   }

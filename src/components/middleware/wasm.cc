@@ -24,6 +24,8 @@ constexpr Duration kWaitMin = 1s;
 // Guests of one loop that compute, or are about to; others wait for them. None of these waits for
 // anything else, and each ends within its timeout.
 constexpr std::size_t kGuestsMax = 64;
+// What idle guests of one loop keep if they have grown.
+constexpr std::size_t kIdleBytesMax = 64U << 20;
 // Bodies of one loop that are being read for guests.
 constexpr std::size_t kReadersMax = 64;
 // What a call takes beside its guest's memory: headers, and what the runtime has for it.
@@ -101,11 +103,12 @@ class Wasm final : public Middleware {
     // One at once: what is wrong with it is told now.
     OUT_CO_TRY(auto guest, co_await make());
     new_guest_bytes_ = guest->bytes();
-    idle_.push_back(std::move(guest));
+    keep(std::move(guest));
     co_return Result<>();
   }
   Task<void> close() override {
     idle_.clear();
+    idle_bytes_ = 0;
     co_return;
   }
 
@@ -190,8 +193,15 @@ class Wasm final : public Middleware {
     body->stream = nullptr;
     co_return std::nullopt;
   }
+  // Guests do not shrink: of those that have grown only so many are used again.
   void keep(std::unique_ptr<Guest> guest) {
-    if (idle_.size() < kGuestsMax) idle_.push_back(std::move(guest));
+    if (idle_.size() >= kGuestsMax) return;
+    const std::size_t bytes = guest->bytes();
+    if (bytes > new_guest_bytes_ && bytes > kIdleBytesMax - std::min(kIdleBytesMax, idle_bytes_)) {
+      return;
+    }
+    idle_bytes_ += bytes;
+    idle_.push_back(std::move(guest));
   }
 
   /// One step of the job's guest. While it computes it has one of the places, and no longer.
@@ -215,6 +225,7 @@ class Wasm final : public Middleware {
     } else if (job->guest == nullptr) {
       job->guest = std::move(idle_.back());
       idle_.pop_back();
+      idle_bytes_ -= job->guest->bytes();
     }
     auto result = co_await run<T>(job, step);
     co_return result;
@@ -312,6 +323,7 @@ class Wasm final : public Middleware {
   const std::shared_ptr<GuestCode> code_;
   ModulePtr module_;
   std::vector<std::unique_ptr<Guest>> idle_;
+  std::size_t idle_bytes_ = 0;
   // Of a guest that has not worked yet.
   std::size_t new_guest_bytes_ = 0;
   // For calls with a guest, most of which wait for what is behind it.

@@ -218,6 +218,15 @@ TEST_F(WasmTest, AGuestThatFailsAnswersWithAnErrorAndTheNextOneIsNew) {
     EXPECT_EQ(rig.send("/a").status, 500);
     EXPECT_TRUE(quiet.contains("more than 1000 header fields"));
   }
+  Code wide;
+  wide.on_request = std::string("\x03\x40", 2) + Code::number(0) + wide.text("x") +
+                    wide.text(std::string(3000, 'y')) + wide.call("add_header_value", 5) +
+                    std::string("\x0c\x00\x0b", 3) + Code::next(true);
+  {
+    Rig rig("middleware.http.wasm", guest(wide, {{"timeout", "1m"}}));
+    EXPECT_EQ(rig.send("/a").status, 500);
+    EXPECT_TRUE(quiet.contains("more than 1 MiB of header fields"));
+  }
   for (const Code* code : {&splits, &empty, &far, &elsewhere, &traps, &loops, &later}) {
     Rig rig("middleware.http.wasm", guest(*code, {{"timeout", "10ms"}}));
     ASSERT_EQ(rig.error(), "");

@@ -56,6 +56,9 @@ Result<std::unique_ptr<net::Listener>> Ports::bind(const std::string& host, int 
 }
 
 Result<std::unique_ptr<net::Listener>> Ports::bind_unix(const std::string& path) {
+  // Who has removed the file wants another: nobody finds this one any more.
+  if (::access(path.c_str(), F_OK) != 0)
+    std::erase_if(before_, [&](const Kept& kept) { return kept.name == path; });
   return take(path, [&] { return net::Listener::bind_unix(path); });
 }
 

@@ -1,11 +1,22 @@
 #include "runtime/sidecar/ports.h"
 
+#include <filesystem>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/log.h"
 
 namespace outrigger::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+
+ino_t inode(const std::string& path) {
+  struct stat file{};
+  EXPECT_EQ(::stat(path.c_str(), &file), 0);
+  return file.st_ino;
+}
 
 std::vector<std::string> loopback() { return {"127.0.0.1"}; }
 
@@ -68,6 +79,25 @@ TEST_F(PortsTest, TheNextLifeListensOnWhatTheOneBeforeDid) {
   ports_.let_go();
   first.reset();
   EXPECT_TRUE(net::Listener::bind("127.0.0.1", static_cast<std::uint16_t>(ports[0])));
+}
+
+TEST_F(PortsTest, ASocketWhoseFileIsGoneIsMadeAgain) {
+  const std::string path = testing::TempDir() + "ports_test_" + std::to_string(::getpid());
+  ports_.begin_life();
+  auto first = ports_.bind_unix(path).value();
+  const auto before = inode(path);
+  ports_.begin_life();
+  first = ports_.bind_unix(path).value();
+  EXPECT_EQ(inode(path), before);
+  std::filesystem::remove(path);
+  first.reset();
+  ports_.begin_life();
+  first = ports_.bind_unix(path).value();
+  EXPECT_TRUE(std::filesystem::is_socket(path));
+  ports_.complete();
+  EXPECT_TRUE(std::filesystem::is_socket(path));
+  first.reset();
+  ports_.let_go();
 }
 
 TEST_F(PortsTest, ALifeThatEndsBeforeItHasAskedForAllLeavesThemToTheNext) {

@@ -150,6 +150,10 @@ WallTime wall_now() noexcept {
 }
 
 WallTime wall_time(std::int64_t seconds, std::int64_t nanos) noexcept {
+  if (seconds < 0 && nanos > 0) {  // The first second of the range begins before it.
+    ++seconds;
+    nanos -= kNanos;
+  }
   std::int64_t total = 0;
   if (__builtin_mul_overflow(seconds, kNanos, &total) ||
       __builtin_add_overflow(total, nanos, &total)) {

@@ -45,6 +45,15 @@ TEST(TimeFormat, TimesOutOfRangeMeanItsEnds) {
   EXPECT_EQ(wall_time(1, 2), at(1'000'000'002));
 }
 
+TEST(TimeFormat, TheEndsOfTheRangeAreWrittenAndRead) {
+  EXPECT_EQ(format_rfc3339(WallTime::min()), "1677-09-21T00:12:43Z");
+  EXPECT_EQ(format_rfc3339(WallTime::max()), "2262-04-11T23:47:16Z");
+  for (const WallTime end : {WallTime::min(), WallTime::max()}) {
+    EXPECT_EQ(parse_rfc3339(format_rfc3339_nano(end)), end) << format_rfc3339_nano(end);
+  }
+  EXPECT_EQ(wall_time(-1, 1), WallTime(std::chrono::nanoseconds(-999'999'999)));
+}
+
 TEST(TimeFormat, WritesAsManyDigitsAsAreNeeded) {
   EXPECT_EQ(format_rfc3339(at(1787317445123456789)), "2026-08-21T13:04:05Z");
   EXPECT_EQ(format_rfc3339_nano(at(1787317445123456789)), "2026-08-21T13:04:05.123456789Z");

@@ -420,8 +420,8 @@ def an_event_that_takes_too_long_does_not_hold_up_a_new_life_and_comes_again():
     app.on("/dapr/subscribe", (200, json.dumps([{"pubsubname": "bus", "topic": "slow", "route": "/slow"}])))
     app.on("/slow", lambda request: (begun.release(), goes_on.wait(60), (200, ""))[2])
     file = temporary_folder() / "bus.db"
-    sidecar = Daprd("reload-slow", [component("bus", "pubsub.sqlite", connectionString=str(file))],
-                    app=app)
+    sidecar = Daprd("reload-slow", [component("bus", "pubsub.sqlite", connectionString=str(file))], app=app,
+                    flags=("--dapr-graceful-shutdown-seconds", 10))
     assert sidecar.post("/v1.0/publish/bus/slow", json="one").status == 204
     assert begun.acquire(timeout=60)
     sidecar.signal(signal.SIGHUP)

@@ -204,11 +204,18 @@ struct Guest::Calls {
     if (is_field_value(given)) return given;
     return std::unexpected(wrong("HTTP header value has control characters"));
   }
-  static Result<> has_room(const net::Headers& fields, std::size_t more) {
-    if (fields.size() >= kFieldsMax) {
+  /// Without the fields of the name `replaced`.
+  static Result<> has_room(const net::Headers& fields, std::size_t more,
+                           std::string_view replaced = {}) {
+    std::size_t count = 0;
+    for (const auto field : fields) {
+      if (net::iequals(field.name, replaced)) continue;
+      more += field.name.size() + field.value.size();
+      ++count;
+    }
+    if (count >= kFieldsMax) {
       return std::unexpected(wrong("the guest writes more than 1000 header fields"));
     }
-    for (const auto field : fields) more += field.name.size() + field.value.size();
     if (more <= kHeadBytesMax) return {};
     return std::unexpected(wrong("the guest writes more than 1 MiB of header fields"));
   }
@@ -236,7 +243,7 @@ struct Guest::Calls {
     OUT_TRY(auto* fields, mutable_headers(guest, slots[0]));
     OUT_TRY(const auto wanted, name(instance, slots[1], slots[2]));
     OUT_TRY(const auto given, value(instance, slots[3], slots[4]));
-    OUT_CHECK(has_room(*fields, wanted.size() + given.size()));
+    OUT_CHECK(has_room(*fields, wanted.size() + given.size(), wanted));
     fields->set(wanted, given);
     return {};
   }

@@ -160,8 +160,10 @@ class Wasm final : public Middleware {
     limit.start(fields_.wait_max());
     auto running = guest_threads().run(std::move(work));
     auto result = co_await std::move(running).under(waiting);
+    // Also if whoever waited has gone, or there was no place in the queue.
+    const bool unbegun = late || (!result && turn->take_back());
     if (late) result = no_turn();
-    if (result || late) {
+    if (result || unbegun) {
       *job = std::move(*mine);
     } else if (result.error().code() != Code::cancelled) {
       // What stands in the guest's own answer does not count then.
@@ -218,6 +220,9 @@ class Wasm final : public Middleware {
     if (job->guest == nullptr && idle_.empty()) {
       auto made = co_await make();
       if (!made) {
+        const Code code = made.error().code();
+        const bool ours = code != Code::cancelled && code != Code::resource_exhausted;
+        if (!ours) co_return std::unexpected(std::move(made).error());
         log.error(made.error());
         co_return fail(Code::internal, "Internal Server Error");
       }

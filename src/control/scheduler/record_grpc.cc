@@ -14,23 +14,8 @@ void put_time(WallTime time, google::protobuf::Timestamp& out) {
   out.set_nanos(static_cast<std::int32_t>(nanos));
 }
 
-/// Seconds and a fraction, which may both be anything; the ends of the range for what lies beyond.
-std::chrono::nanoseconds reckon(std::int64_t seconds, std::int64_t nanos) {
-  std::int64_t total = 0;
-  // The first second of the range is not whole: it is reached from its end.
-  if (seconds < 0 && nanos > 0) {
-    ++seconds;
-    nanos -= kNanos;
-  }
-  if (__builtin_mul_overflow(seconds, kNanos, &total) ||
-      __builtin_add_overflow(total, nanos, &total)) {
-    return seconds < 0 ? std::chrono::nanoseconds::min() : std::chrono::nanoseconds::max();
-  }
-  return std::chrono::nanoseconds(total);
-}
-
 WallTime get_time(const google::protobuf::Timestamp& in) {
-  return WallTime(reckon(in.seconds(), in.nanos()));
+  return wall_time(in.seconds(), in.nanos());
 }
 
 void put_policy(const FailurePolicy& policy, api::FailurePolicy& out) {
@@ -52,7 +37,8 @@ FailurePolicy get_policy(const api::FailurePolicy& in) {
   policy.kind = FailurePolicy::Kind::constant;
   const auto& constant = in.constant();
   if (constant.has_interval()) {
-    policy.interval = reckon(constant.interval().seconds(), constant.interval().nanos());
+    const auto interval = wall_time(constant.interval().seconds(), constant.interval().nanos());
+    policy.interval = interval.time_since_epoch();
   }
   if (constant.has_max_retries()) policy.retries_max = constant.max_retries();
   return policy;

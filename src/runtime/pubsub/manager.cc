@@ -274,7 +274,7 @@ Task<void> SubscriptionManager::app_unhealthy() {
   impl_->turn.release();
 }
 
-Task<void> SubscriptionManager::shut_down(Duration drain_max) {
+Task<void> SubscriptionManager::shut_down() {
   // Ends a question to the application that is under way, and so the turn of who asks it.
   impl_->closed = true;
   impl_->scope.cancel();
@@ -282,8 +282,7 @@ Task<void> SubscriptionManager::shut_down(Duration drain_max) {
   auto acquiring = impl_->turn.acquire();
   [[maybe_unused]] const auto acquired = co_await std::move(acquiring).under(never);
   impl_->active = false;
-  auto pausing = impl_->on_every_loop(
-      [drain_max](Subscriber* subscriber) { return subscriber->pause(drain_max); });
+  auto pausing = impl_->on_every_loop([](Subscriber* subscriber) { return subscriber->pause(); });
   co_await std::move(pausing).under(never);
   auto stopping = impl_->reconcile();
   co_await std::move(stopping).under(never);
@@ -293,6 +292,19 @@ Task<void> SubscriptionManager::shut_down(Duration drain_max) {
   impl_->retry.stop();
   impl_->turn.release();
   co_await impl_->scope.join();
+}
+
+Task<void> SubscriptionManager::limit_drain(Duration drain_max) {
+  struct Limit {
+    static Task<void> set(Subscriber* subscriber, Duration drain_max) {
+      subscriber->limit_drain(drain_max);
+      co_return;
+    }
+  };
+  Cancellation never;
+  auto limiting = impl_->on_every_loop(
+      [drain_max](Subscriber* subscriber) { return Limit::set(subscriber, drain_max); });
+  co_await std::move(limiting).under(never);
 }
 
 Task<std::vector<SubscriptionPtr>> SubscriptionManager::list() {

@@ -52,9 +52,11 @@ class SubscriptionManager {
   Task<Result<>> app_healthy();
   /// Drains the application's subscriptions. Those of streams go on.
   Task<void> app_unhealthy();
-  /// Drains everything for good, streams too. What is being delivered may take so long, and 30 s at
-  /// most.
-  Task<void> shut_down(Duration drain_max);
+  /// Drains everything for good, streams too.
+  Task<void> shut_down();
+  /// What is being delivered while subscriptions end, now or later, is given up after this time,
+  /// where each of them has 30 s otherwise.
+  Task<void> limit_drain(Duration drain_max);
 
   /// As the metadata API lists them: declared and programmatic ones, merged, then streams.
   Task<std::vector<SubscriptionPtr>> list();

@@ -1,6 +1,5 @@
 #include "runtime/pubsub/running.h"
 
-#include "base/duration.h"
 #include "base/log.h"
 #include "runtime/pubsub/relay.h"
 
@@ -81,22 +80,30 @@ Task<Result<>> RunningSubscription::open_now() {
   co_return Result<>();
 }
 
-Task<void> RunningSubscription::close_now(Duration drain_max) {
+void RunningSubscription::give_up() {
+  log.warn("the messages being delivered on topic ", parts_.subscription->topic,
+           " take too long at the end of the subscription and are given up");
+  drained_.request();
+  if (batcher_) batcher_->cancel();
+}
+
+void RunningSubscription::limit_drain(TimePoint drain_until) {
+  if (!closing_ || closed_ || drain_until >= drain_until_) return;
+  drain_until_ = drain_until;
+  limit_.start_at(drain_until);
+}
+
+Task<void> RunningSubscription::close_now(TimePoint drain_until) {
+  drain_until_ = std::min(drain_until, Loop::current().now() + kDrainMax);
+  limit_.start_at(drain_until_);
   if (opening_ != nullptr) opening_->request();
   while (opening_ != nullptr) {
     [[maybe_unused]] const auto woken = co_await opened_signal_.wait();
   }
-  Timer limit([this, drain_max] {
-    log.warn("drain exceeded ", format_duration(drain_max),
-             "; the messages being delivered on topic ", parts_.subscription->topic,
-             " are given up");
-    drained_.request();
-    if (batcher_) batcher_->cancel();
-  });
-  limit.start(drain_max);
   if (batcher_) batcher_->hurry();
   if (source_) co_await source_->close();
   if (batcher_) co_await batcher_->close();
+  limit_.stop();
   source_.reset();
   closed_ = true;
   closed_signal_.notify_all();
@@ -108,9 +115,9 @@ Task<void> RunningSubscription::wait_closed() {
   }
 }
 
-Task<void> RunningSubscription::close(Duration drain_max) {
+Task<void> RunningSubscription::close(TimePoint drain_until) {
   Cancellation never;
-  auto closing = closing_ ? wait_closed() : close_now(drain_max);
+  auto closing = closing_ ? wait_closed() : close_now(drain_until);
   closing_ = true;
   co_await std::move(closing).under(never);
 }

@@ -21,17 +21,20 @@ class RunningSubscription {
   /// Upstream's.
   static constexpr Duration kDrainMax = std::chrono::seconds(30);
   /// Cancels an open() that has not ended yet. Takes no new messages and waits for those being
-  /// delivered, so long at most; then these are cancelled, and given again by the broker. May be
-  /// called more than once, of which the first limit counts; each call returns when it is closed.
-  /// Cannot be cancelled.
-  Task<void> close(Duration drain_max);
+  /// delivered until then, and no longer than kDrainMax; then these are cancelled, and given again
+  /// by the broker. May be called more than once; each call returns when it is closed. Cannot be
+  /// cancelled.
+  Task<void> close(TimePoint drain_until);
+  /// A close() that is under way waits no longer than until then.
+  void limit_drain(TimePoint drain_until);
 
  private:
   Task<Result<>> deliver(components::pubsub::Message message);
   Task<Result<std::vector<components::pubsub::BulkFailure>>> deliver_bulk(
       components::pubsub::BulkMessage message);
   Task<Result<>> open_now();
-  Task<void> close_now(Duration drain_max);
+  Task<void> close_now(TimePoint drain_until);
+  void give_up();
   Task<void> wait_closed();
 
   Courier::Parts parts_;
@@ -46,6 +49,8 @@ class RunningSubscription {
   bool closing_ = false;
   bool closed_ = false;
   Signal closed_signal_;
+  TimePoint drain_until_;
+  Timer limit_{[this] { give_up(); }};
 };
 
 }  // namespace outrigger::pubsub

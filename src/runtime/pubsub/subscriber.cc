@@ -65,7 +65,7 @@ Task<Result<>> Subscriber::run(std::shared_ptr<Entry> entry) {
 Task<void> Subscriber::finish(std::shared_ptr<Entry> entry) {
   const std::shared_ptr<RunningSubscription> running = entry->running;
   if (running == nullptr) co_return;
-  co_await running->close(drain_max_);
+  co_await running->close(drain_until_);
   if (entry->running == running) entry->running.reset();
 }
 
@@ -145,8 +145,14 @@ Task<void> Subscriber::resume(std::string pubsub_name) {
   }
 }
 
-Task<void> Subscriber::pause(Duration drain_max) {
-  drain_max_ = std::min(drain_max, drain_max_);
+void Subscriber::limit_drain(Duration drain_max) {
+  drain_until_ = std::min(drain_until_, Loop::current().now() + drain_max);
+  for (const auto& entry : entries_) {
+    if (entry->running != nullptr) entry->running->limit_drain(drain_until_);
+  }
+}
+
+Task<void> Subscriber::pause() {
   std::set<std::string> names;
   for (const auto& entry : entries_) names.insert(entry->subscription->pubsub_name);
   for (const std::string& name : names) {
@@ -155,7 +161,9 @@ Task<void> Subscriber::pause(Duration drain_max) {
     log.info("pausing subscriptions on pubsub ", name, " during graceful shutdown");
     const OpenBroker::Use use(*broker);
     auto pausing = broker->broker().pausable()->pause();
-    const auto paused = co_await with_timeout(std::move(pausing), std::min(kPauseMax, drain_max_));
+    const Duration left = drain_until_ - Loop::current().now();
+    const auto paused =
+        co_await with_timeout(std::move(pausing), std::clamp(left, Duration::zero(), kPauseMax));
     if (!paused && paused.error().code() != Code::unimplemented) {
       log.warn("failed to pause subscriptions on pubsub ", name,
                " during graceful shutdown: ", paused.error());

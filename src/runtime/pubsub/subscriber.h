@@ -54,8 +54,10 @@ class Subscriber {
   Task<void> resume(std::string pubsub_name);
 
   /// Before a graceful end: brokers that can are told to give nothing new, while what they gave is
-  /// worked off, for which there is so much time from now on.
-  Task<void> pause(Duration drain_max);
+  /// worked off.
+  Task<void> pause();
+  /// What is being delivered while subscriptions end, now or later, is given up after this time.
+  void limit_drain(Duration drain_max);
   /// Drains everything, ends the streams and starts nothing any more.
   Task<void> shut_down();
 
@@ -71,7 +73,7 @@ class Subscriber {
   std::vector<std::shared_ptr<Entry>> entries_;
   std::function<void()> streams_changed_;
   Cancellation closing_;
-  Duration drain_max_ = RunningSubscription::kDrainMax;
+  TimePoint drain_until_ = TimePoint::max();
 };
 
 }  // namespace outrigger::pubsub

@@ -47,7 +47,7 @@ struct World {
   int changes = 0;
   /// What joins it goes on until all is shut down.
   Scope* givers = nullptr;
-  Duration drain_max = std::chrono::hours(1);
+  std::optional<Duration> drain_max;
   std::optional<SubscriptionManager> manager;
 
   World() {
@@ -85,7 +85,8 @@ struct World {
     Scope givers;
     self->givers = &givers;
     co_await steps(self);
-    co_await self->manager->shut_down(self->drain_max);
+    if (self->drain_max) co_await self->manager->limit_drain(*self->drain_max);
+    co_await self->manager->shut_down();
     co_await givers.join();
   }
 };
@@ -305,6 +306,27 @@ TEST(Manager, WhatIsDeliveredForTooLongAtTheEndIsTheBrokersAgain) {
     EXPECT_TRUE(co_await w->manager->app_healthy());
     w->givers->spawn(Give::run(w));
     EXPECT_EQ(w->delivered.size(), 1U);
+  });
+  ASSERT_TRUE(given);
+  EXPECT_FALSE(*given);
+}
+
+TEST(Manager, ADrainThatHasBegunIsCutShort) {
+  World world;
+  world.hold = true;
+  static std::optional<Result<>> given;
+  world.play([](World* w) -> Task<void> {
+    struct Give {
+      static Task<void> run(World* w) { given = co_await w->broker->give(message_for("a")); }
+    };
+    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
+    co_await w->manager->component_opened("pubsub");
+    EXPECT_TRUE(co_await w->manager->app_healthy());
+    w->givers->spawn(Give::run(w));
+    EXPECT_EQ(w->delivered.size(), 1U);
+    w->givers->spawn(w->manager->app_unhealthy());
+    EXPECT_FALSE(given);
+    co_await w->manager->limit_drain(std::chrono::milliseconds(1));
   });
   ASSERT_TRUE(given);
   EXPECT_FALSE(*given);

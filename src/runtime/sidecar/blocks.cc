@@ -246,15 +246,17 @@ Task<void> Blocks::app_changed(bool healthy) {
   schedulers_->set_app_ready(true);
 }
 
-Task<void> Blocks::stop_subscriptions(Duration grace) {
-  co_await subscriptions_->shut_down(grace);
+Task<void> Blocks::limit_events(Duration time) { co_await subscriptions_->limit_drain(time); }
+
+Task<void> Blocks::stop_subscriptions() {
+  co_await subscriptions_->shut_down();
   co_await outbox_readers_->shut_down();
 }
 
-Task<void> Blocks::stop_work(Grace grace) {
+Task<void> Blocks::stop_work(Duration grace) {
   std::vector<Task<void>> all;
-  all.push_back(schedulers_->stop_triggers(grace.jobs));
-  all.push_back(stop_subscriptions(grace.events));
+  all.push_back(schedulers_->stop_triggers(grace));
+  all.push_back(stop_subscriptions());
   co_await run_all(std::move(all));
   co_await changing_.join();
   co_await actors_->close();

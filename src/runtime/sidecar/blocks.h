@@ -37,16 +37,14 @@ class Blocks final : public reload::Target {
   Task<Result<>> follow_files();
   /// The application may be called, or may not any more.
   Task<void> app_changed(bool healthy);
-  /// The application gets no more events, and may take so long for those that it has; other calls
-  /// go on.
-  Task<void> stop_subscriptions(Duration grace);
-  /// How long what the application works on may go on for.
-  struct Grace {
-    Duration jobs;
-    Duration events;  ///< 30 s at most.
-  };
-  /// Neither events nor jobs any more; then the actors end.
-  Task<void> stop_work(Grace grace);
+  /// The application gets no more events; other calls go on.
+  Task<void> stop_subscriptions();
+  /// Events that the application works on are given up after this time, also those of subscriptions
+  /// that are ending already.
+  Task<void> limit_events(Duration time);
+  /// Neither events nor jobs any more; those that it has may come to their end, jobs for so long.
+  /// Then the actors end.
+  Task<void> stop_work(Duration grace);
   Task<void> close();
 
   /// @name For the reloader

@@ -32,8 +32,6 @@ constexpr int kWorkGraceShare = 2;
 // left for what comes after them.
 constexpr int kLastCallsShare = 2;
 constexpr int kAfterCallsShare = 4;
-// For events that the application works on: upstream's, and as a rule the process ends before.
-constexpr Duration kDrainMax = 30s;
 // Clients that have been idle for longer ask again before they count on a connection of HTTP/1.1.
 constexpr Duration kFarewell = 250ms;
 // For the spans that have not been exported yet, at the most; before another life clients wait.
@@ -78,7 +76,6 @@ struct Sidecar::Impl {
   Task<void> hold_shutdown();
   Task<void> end();
   Task<void> close_servers(TimePoint over);
-  [[nodiscard]] Blocks::Grace work_grace() const;
   [[nodiscard]] Duration budget() const {
     return std::chrono::duration_cast<Duration>(options.graceful_shutdown);
   }
@@ -305,7 +302,7 @@ Task<void> Sidecar::Impl::follow_files() {
 Task<void> Sidecar::Impl::hold_shutdown() {
   log.info("Blocking graceful shutdown for ", *options.block_shutdown,
            " or until app reports unhealthy...");
-  co_await blocks->stop_subscriptions(kDrainMax);
+  co_await blocks->stop_subscriptions();
   auto wait = [](Impl& self) -> Task<Result<>> {
     // It may have been unhealthy for long, after having been healthy once.
     while (!self.app_was_healthy || self.app_healthy) {
@@ -330,9 +327,12 @@ Task<void> Sidecar::Impl::end() {
   Timer limit([] { log.fatal("Graceful shutdown timeout exceeded, forcing shutdown"); });
   const TimePoint over = std::chrono::steady_clock::now() + budget();
   limit.start(budget());
+  // What does not end in time ends with the process; before another life only it is given up.
+  const Duration work = budget() / kWorkGraceShare;
+  if (another_life && blocks) co_await blocks->limit_events(work);
   background->cancel();
   co_await background->join();
-  if (blocks) co_await blocks->stop_work(work_grace());
+  if (blocks) co_await blocks->stop_work(work);
   if (prober) co_await prober->close();
   if (servers) co_await close_servers(over);
   if (blocks) co_await blocks->close();
@@ -346,13 +346,6 @@ Task<void> Sidecar::Impl::end() {
   co_await close_resolvers(loops, resolvers);
   if (identity) co_await identity->close();
   log.info("Dapr runtime stopped");
-}
-
-// What does not end in time ends with the process, and so may be done twice; before another life
-// only it is given up.
-Blocks::Grace Sidecar::Impl::work_grace() const {
-  const Duration part = budget() / kWorkGraceShare;
-  return {.jobs = part, .events = another_life ? part : kDrainMax};
 }
 
 Task<void> Sidecar::Impl::close_servers(TimePoint over) {

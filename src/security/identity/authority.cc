@@ -69,7 +69,7 @@ Task<Result<std::string>> call(net::Endpoint endpoint, std::string message, bool
       break;
     }
     answer = std::unexpected(net::grpc::to_error(std::move(reply->status)));
-    if (tries == kTriesMax || !is_worth_another_try(answer.error().code())) break;
+    if (!*reached || tries == kTriesMax || !is_worth_another_try(answer.error().code())) break;
     auto slept = co_await sleep_for(kPause * tries);
     if (!slept) break;
   }
@@ -117,7 +117,7 @@ Task<Asked> ask_authority(AuthorityOptions options, std::string anchors_pem) {
   std::string message = wire::sign_request(options, pem, *token);
   bool reached = false;
   auto reply = co_await call(std::move(endpoint), std::move(message), &reached);
-  if (!reply && !reached && reply.error().code() == Code::unavailable) {
+  if (!reply && !reached && is_worth_another_try(reply.error().code())) {
     auto failure =
         failed("sentry_conn", "error establishing connection to sentry", std::move(reply).error());
     failure.error().unreachable = true;

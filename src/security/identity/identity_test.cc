@@ -286,6 +286,20 @@ TEST(Identity, OfAnAuthorityThatIsAnotherIsNotTakenAndWaitedFor) {
   EXPECT_TRUE(world.run(tokenless.open()).error().message().contains("error obtaining token"));
 }
 
+TEST(Identity, IsWaitedForIfTheAuthorityIsDeaf) {
+  const LogCapture logged;
+  World world;
+  Authority authority(world);
+  // The kernel takes the connection, and nobody the handshake.
+  const auto deaf = net::Listener::bind("127.0.0.1", 0).value();
+  auto options = authority.provider_options();
+  options.authority.address = "127.0.0.1:" + std::to_string(deaf->port());
+  options.first_wait = std::chrono::hours(1);
+  Provider provider(options);
+  EXPECT_FALSE(world.run(open_until_it_complains(&provider, &logged)));
+  EXPECT_TRUE(logged.contains("error establishing connection to sentry")) << logged.text();
+}
+
 TEST(Identity, IsRenewedAtHalfOfItsTimeAndAgainAfterAFailure) {
   World world;
   Authority authority(world);

@@ -364,15 +364,15 @@ wire::CodedInputStream stream_of(std::string_view message) {
 }
 
 /// Counts the fields of a message, and of those in it so many levels deep, off `left`: false if it
-/// is not enough. What is wrong with them the parser says.
+/// is not enough, or if there is a group, whose fields are not counted and which no message here
+/// has. What else is wrong the parser says.
 bool count_fields(std::string_view message, int levels, int& left) {
   using google::protobuf::internal::WireFormatLite;
   auto in = stream_of(message);
   while (const std::uint32_t tag = in.ReadTag()) {
-    if (--left < 0) return false;
-    const bool enters = levels > 0 && WireFormatLite::GetTagWireType(tag) ==
-                                          WireFormatLite::WIRETYPE_LENGTH_DELIMITED;
-    if (!enters) {
+    const auto type = WireFormatLite::GetTagWireType(tag);
+    if (--left < 0 || type == WireFormatLite::WIRETYPE_START_GROUP) return false;
+    if (levels == 0 || type != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
       if (!WireFormatLite::SkipField(&in, tag)) break;
       continue;
     }
@@ -392,7 +392,7 @@ template <class Request>
 Result<> check_size(std::string_view message) {
   if constexpr (std::is_same_v<Request, pb::TxnRequest>) {
     int operations = kOperationsMax;
-    if (!count_fields(message, 0, operations)) {
+    if (!count_fields(message, 0, operations) && operations < 0) {
       return fail(Code::invalid_argument, "etcdserver: too many operations in txn request");
     }
   }
@@ -400,7 +400,7 @@ Result<> check_size(std::string_view message) {
   int fields = kFieldsMax;
   if (count_fields(message, std::is_same_v<Request, pb::TxnRequest> ? kLevels : 0, fields))
     return {};
-  return fail(Code::invalid_argument, "etcdserver: too many fields in the request");
+  return fail(Code::invalid_argument, "etcdserver: too many fields in the request, or a group");
 }
 
 template <class Request>

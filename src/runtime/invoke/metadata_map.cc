@@ -12,16 +12,6 @@ bool is_ascii(std::string_view text) noexcept {
   return seen < 0x80;
 }
 
-std::string mend_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Rune rune = decode_rune(text);
-    append_rune(out, rune.value);
-    text.remove_prefix(rune.bytes);
-  }
-  return out;
-}
-
 std::size_t entry_bytes(std::string_view name, std::size_t list_bytes) noexcept {
   return wire::text_size(name.size()) + wire::field_size(list_bytes);
 }
@@ -47,7 +37,7 @@ Field MetadataMap::cleaned(Field field) {
   if (mended_.empty()) mended_.reserve(2 * entries_.capacity());
   for (std::string_view* text : {&field.name, &field.value}) {
     if (is_utf8(*text)) continue;
-    mended_.push_back(mend_utf8(*text));
+    mended_.push_back(to_utf8(*text));
     *text = mended_.back();
   }
   return field;

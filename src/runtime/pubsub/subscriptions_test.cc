@@ -292,38 +292,35 @@ TEST(Manager, DrainsWhatIsBeingDeliveredBeforeItStops) {
   });
 }
 
+/// An event that the application works on until it is given up.
+Task<void> begin_to_deliver(World* w, std::optional<Result<>>* given) {
+  struct Give {
+    static Task<void> run(World* w, std::optional<Result<>>* given) {
+      *given = co_await w->broker->give(message_for("a"));
+    }
+  };
+  w->hold = true;
+  EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
+  co_await w->manager->component_opened("pubsub");
+  EXPECT_TRUE(co_await w->manager->app_healthy());
+  w->givers->spawn(Give::run(w, given));
+  EXPECT_EQ(w->delivered.size(), 1U);
+}
+
 TEST(Manager, WhatIsDeliveredForTooLongAtTheEndIsTheBrokersAgain) {
   World world;
-  world.hold = true;
   world.drain_max = std::chrono::milliseconds(1);
   static std::optional<Result<>> given;
-  world.play([](World* w) -> Task<void> {
-    struct Give {
-      static Task<void> run(World* w) { given = co_await w->broker->give(message_for("a")); }
-    };
-    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
-    co_await w->manager->component_opened("pubsub");
-    EXPECT_TRUE(co_await w->manager->app_healthy());
-    w->givers->spawn(Give::run(w));
-    EXPECT_EQ(w->delivered.size(), 1U);
-  });
+  world.play([](World* w) -> Task<void> { co_await begin_to_deliver(w, &given); });
   ASSERT_TRUE(given);
   EXPECT_FALSE(*given);
 }
 
 TEST(Manager, ADrainThatHasBegunIsCutShort) {
   World world;
-  world.hold = true;
   static std::optional<Result<>> given;
   world.play([](World* w) -> Task<void> {
-    struct Give {
-      static Task<void> run(World* w) { given = co_await w->broker->give(message_for("a")); }
-    };
-    EXPECT_TRUE(w->manager->declare(declared("one", "a", "/a")));
-    co_await w->manager->component_opened("pubsub");
-    EXPECT_TRUE(co_await w->manager->app_healthy());
-    w->givers->spawn(Give::run(w));
-    EXPECT_EQ(w->delivered.size(), 1U);
+    co_await begin_to_deliver(w, &given);
     w->givers->spawn(w->manager->app_unhealthy());
     EXPECT_FALSE(given);
     co_await w->manager->limit_drain(std::chrono::milliseconds(1));

@@ -33,7 +33,9 @@ struct AuthorityError {
 };
 
 /// Makes a key and has sentry sign it. `anchors_pem`: whom sentry must be vouched for by. The
-/// credentials' own anchors are those that sentry knows. Tried up to five times, as upstream does.
+/// credentials' own anchors are those that sentry knows. Once answered that it is busy or not
+/// ready, it is tried up to five times, as upstream does; one that is unreachable is not tried
+/// again here.
 Task<std::expected<Credentials, AuthorityError>> ask_authority(AuthorityOptions options,
                                                                std::string anchors_pem);
 
